@@ -1,0 +1,24 @@
+//! Evenkeel: a load balancer on Pingora that steers traffic well and explains itself.
+//!
+//! # The request's path
+//!
+//! A request meets the stages in this order, and each hands a value on to the next:
+//! `Facts` -> `RouteMatch` -> `Selection` -> `Outcome`.
+//!
+//! # The layers
+//!
+//! A module imports only from a lower layer, never sideways; `tests/architecture.rs` holds it.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 1 | [`clock`], [`config`], [`request`], [`reject`] |
+//! | 2 | `listen`, `route`, `upstream`, `observe` |
+//! | 3 | `snapshot` |
+//! | 4 | `proxy`, `control` |
+//! | 5 | `server` |
+//! | 6 | `demo`, `cli` |
+
+pub mod clock;
+pub mod config;
+pub mod reject;
+pub mod request;

@@ -1,0 +1,3 @@
+//! The command line: argv to a subcommand, and its exit code.
+
+fn main() {}
