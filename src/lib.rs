@@ -20,5 +20,6 @@
 
 pub mod clock;
 pub mod config;
+pub mod listen;
 pub mod reject;
 pub mod request;
