@@ -12,7 +12,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 1 | [`clock`], [`config`], [`request`], [`reject`] |
-//! | 2 | `listen`, `route`, `upstream`, `observe` |
+//! | 2 | `listen`, `route`, `upstream`, [`observe`] |
 //! | 3 | `snapshot` |
 //! | 4 | `proxy`, `control` |
 //! | 5 | `server` |
@@ -21,5 +21,6 @@
 pub mod clock;
 pub mod config;
 pub mod listen;
+pub mod observe;
 pub mod reject;
 pub mod request;
