@@ -1,0 +1,36 @@
+# The two commands a newcomer needs: `make demo` and `make test`.
+
+CARGO ?= cargo
+export PATH := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools:$(PATH)
+
+.PHONY: help demo test check bench build
+
+help:
+	@echo 'make demo    build and run the all-in-one demo (ports 5000 and 8000; Ctrl-C ends it)'
+	@echo 'make test    every test'
+	@echo 'make check   format, lints and documentation, as CI asks for them'
+	@echo 'make bench   the benchmarks (release profile, takes minutes to build)'
+	@echo 'make build   the release binary: target/release/evenkeel'
+
+# The demo profile builds several times faster than release and runs at nearly its speed.
+demo:
+	@.ci/install build
+	$(CARGO) run --locked --profile demo -- demo
+
+test:
+	@.ci/install test
+	$(CARGO) test --locked
+
+check:
+	@.ci/install build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+
+bench:
+	@.ci/install build
+	$(CARGO) bench --locked
+
+build:
+	@.ci/install build
+	$(CARGO) build --locked --release

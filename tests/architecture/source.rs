@@ -1,0 +1,515 @@
+//! The production sources, parsed: modules, tokens, paths, functions.
+//!
+//! The module tree is walked from `lib.rs` and `main.rs` by its `mod` items, as
+//! the compiler walks it, so a file counts as test code exactly when a
+//! `#[cfg(test)]` stands over it. Paths are read from the token stream and not
+//! from the syntax tree alone, so what stands in a macro call counts too.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+
+/// Every file reached from the roots, and those that are not.
+#[derive(Default)]
+pub(crate) struct Sources {
+    pub(crate) files: Vec<File>,
+    pub(crate) unreached: Vec<String>,
+}
+
+/// One parsed source file.
+pub(crate) struct File {
+    /// Path below `src/`, with forward slashes.
+    pub(crate) path: String,
+    /// The module it holds: `["upstream", "balance"]`; empty for `lib.rs` and `main.rs`.
+    pub(crate) module: Vec<String>,
+    /// Whether the whole file is test code.
+    pub(crate) is_test: bool,
+    pub(crate) text: String,
+    pub(crate) syntax: syn::File,
+    /// Tokens outside test code and `use` items.
+    pub(crate) tokens: Vec<Token>,
+    /// Tokens of the whole file.
+    pub(crate) all_tokens: Vec<Token>,
+    /// Production `use` items, one entry for each imported name.
+    pub(crate) uses: Vec<Import>,
+    /// Production functions.
+    pub(crate) functions: Vec<Function>,
+    /// Lines of test items in an otherwise productive file.
+    pub(crate) test_lines: Vec<RangeInclusive<usize>>,
+}
+
+/// A token and where it stands; `::` and `->` are one token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) text: String,
+    pub(crate) line: usize,
+}
+
+/// One name of a `use` item.
+#[derive(Clone, Debug)]
+pub(crate) struct Import {
+    /// The path as written; the last segment is `*` for a glob.
+    pub(crate) path: Vec<String>,
+    /// The name it has in this file.
+    pub(crate) name: String,
+    /// Whether it is offered to other modules: `pub use`, `pub(crate) use`.
+    pub(crate) reexport: bool,
+    pub(crate) line: usize,
+    /// Inline modules around it, inside the file.
+    pub(crate) inside: Vec<String>,
+}
+
+/// A path as written, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Mention {
+    pub(crate) path: Vec<String>,
+    pub(crate) line: usize,
+}
+
+/// A function with a body.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    /// The trait it implements a method of.
+    pub(crate) of_trait: Option<String>,
+    pub(crate) line: usize,
+    /// Lines from the signature to the closing brace.
+    pub(crate) lines: usize,
+    /// Lines between the braces.
+    pub(crate) body_lines: usize,
+}
+
+impl Sources {
+    /// The sources of this package.
+    pub(crate) fn of_package() -> Self {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut texts = BTreeMap::new();
+        read_tree(&src, &src, &mut texts);
+        Self::parse(&texts)
+    }
+
+    /// Sources from literals, for the checks on the checkers: `(path below src, text)`.
+    pub(crate) fn of_snippets(snippets: &[(&str, &str)]) -> Self {
+        let mut texts: BTreeMap<String, String> = snippets
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect();
+        if !texts.contains_key("lib.rs") {
+            let tops: std::collections::BTreeSet<&str> = snippets
+                .iter()
+                .map(|(path, _)| path.split('/').next().expect("split yields one item"))
+                .map(|top| top.trim_end_matches(".rs"))
+                .filter(|top| *top != "main")
+                .collect();
+            let mods = tops.into_iter().collect::<Vec<_>>().join("; pub mod ");
+            texts.insert("lib.rs".to_owned(), format!("//! Root.\npub mod {mods};"));
+        }
+        Self::parse(&texts)
+    }
+
+    fn parse(texts: &BTreeMap<String, String>) -> Self {
+        let mut sources = Self::default();
+        for root in ["lib.rs", "main.rs"] {
+            if texts.contains_key(root) {
+                sources.walk(texts, root, &[], false);
+            }
+        }
+        sources.unreached = texts
+            .keys()
+            .filter(|path| sources.files.iter().all(|file| file.path != **path))
+            .cloned()
+            .collect();
+        sources
+    }
+
+    fn walk(
+        &mut self,
+        texts: &BTreeMap<String, String>,
+        path: &str,
+        module: &[String],
+        is_test: bool,
+    ) {
+        let file = File::parse(path, module.to_vec(), is_test, &texts[path]);
+        let children = file.child_files();
+        self.files.push(file);
+        for (name, child_is_test) in children {
+            let mut child = module.to_vec();
+            child.push(name);
+            let base = child.join("/");
+            let found = [format!("{base}.rs"), format!("{base}/mod.rs")]
+                .into_iter()
+                .find(|candidate| texts.contains_key(candidate))
+                .unwrap_or_else(|| panic!("src/{path}: no file for `mod {}`", child.join("::")));
+            self.walk(texts, &found, &child, is_test || child_is_test);
+        }
+    }
+
+    /// Files that hold production code.
+    pub(crate) fn production(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| !file.is_test)
+    }
+
+    /// Whether the module is in the tree.
+    pub(crate) fn has(&self, module: &str) -> bool {
+        self.files
+            .iter()
+            .any(|file| file.module.iter().eq([module]))
+    }
+}
+
+impl File {
+    fn parse(path: &str, module: Vec<String>, is_test: bool, text: &str) -> Self {
+        let syntax =
+            syn::parse_file(text).unwrap_or_else(|error| panic!("src/{path} must parse: {error}"));
+        let all_tokens = tokens(text);
+        let mut items = Items::default();
+        items.visit_file(&syntax);
+        let skipped: Vec<_> = items.tests.iter().chain(&items.use_lines).collect();
+        let productive = all_tokens
+            .iter()
+            .filter(|token| !skipped.iter().any(|lines| lines.contains(&token.line)))
+            .cloned()
+            .collect();
+        Self {
+            path: path.to_owned(),
+            module,
+            is_test,
+            text: text.to_owned(),
+            syntax,
+            tokens: productive,
+            all_tokens,
+            uses: items.uses,
+            functions: items.functions,
+            test_lines: items.tests,
+        }
+    }
+
+    /// The top-level module, or the root's own name.
+    pub(crate) fn top(&self) -> &str {
+        self.module
+            .first()
+            .map_or_else(|| self.path.trim_end_matches(".rs"), String::as_str)
+    }
+
+    /// Lines of production code, comments and blank lines included.
+    pub(crate) fn production_lines(&self) -> usize {
+        let tests: usize = self
+            .test_lines
+            .iter()
+            .map(|lines| lines.clone().count())
+            .sum();
+        self.text.lines().count() - tests
+    }
+
+    /// Names of child modules, inline ones included.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &str> {
+        self.all_tokens
+            .windows(2)
+            .filter(|pair| pair[0].text == "mod")
+            .map(|pair| pair[1].text.as_str())
+    }
+
+    fn child_files(&self) -> Vec<(String, bool)> {
+        self.syntax
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                syn::Item::Mod(item) if item.content.is_none() => {
+                    Some((item.ident.to_string(), is_cfg_test(&item.attrs)))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Every path of production code: from `use` items, expressions, types and macro calls.
+    pub(crate) fn mentions(&self) -> Vec<Mention> {
+        let imported = self.uses.iter().map(|import| Mention {
+            path: import.path.clone(),
+            line: import.line,
+        });
+        imported.chain(self.inline_paths()).collect()
+    }
+
+    /// Paths of production code outside `use` items; single names included.
+    pub(crate) fn inline_paths(&self) -> Vec<Mention> {
+        let mut paths: Vec<Mention> = Vec::new();
+        let mut continues = false;
+        for (index, token) in self.tokens.iter().enumerate() {
+            if token.text == "::" {
+                continues = index > 0 && is_name(&self.tokens[index - 1].text);
+            } else if is_name(&token.text) {
+                match paths.last_mut() {
+                    Some(last) if continues => last.path.push(token.text.clone()),
+                    _ => paths.push(Mention {
+                        path: vec![token.text.clone()],
+                        line: token.line,
+                    }),
+                }
+                continues = false;
+            } else {
+                continues = false;
+            }
+        }
+        paths
+    }
+
+    /// Lines at which these tokens stand in a row.
+    pub(crate) fn find(&self, pattern: &[&str]) -> Vec<usize> {
+        find(&self.tokens, pattern)
+    }
+}
+
+/// Lines at which the tokens of `pattern` stand in a row.
+pub(crate) fn find(tokens: &[Token], pattern: &[&str]) -> Vec<usize> {
+    tokens
+        .windows(pattern.len())
+        .filter(|window| window.iter().map(|token| &token.text).eq(pattern))
+        .map(|window| window[0].line)
+        .collect()
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
+fn read_tree(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) {
+    let entries = fs::read_dir(folder).expect("src is readable");
+    for entry in entries {
+        let path = entry.expect("src is readable").path();
+        if path.is_dir() {
+            read_tree(root, &path, texts);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let below = path.strip_prefix(root).expect("found below the root");
+            let name = below
+                .to_str()
+                .expect("source names are UTF-8")
+                .replace('\\', "/");
+            let text = fs::read_to_string(&path).expect("sources are UTF-8");
+            texts.insert(name, text);
+        }
+    }
+}
+
+fn flatten(stream: TokenStream, into: &mut Vec<Token>) {
+    let mut joint: Option<char> = None;
+    for tree in stream {
+        let start = tree.span().start().line;
+        let end = tree.span().end().line;
+        let mut push = |text: String, line| into.push(Token { text, line });
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                push(open.to_owned(), start);
+                flatten(group.stream(), into);
+                into.push(Token {
+                    text: close.to_owned(),
+                    line: end,
+                });
+                joint = None;
+            }
+            TokenTree::Punct(punct) => {
+                let this = punct.as_char();
+                if matches!((joint, this), (Some(':'), ':') | (Some('-'), '>')) {
+                    let last = into.last_mut().expect("a joint token was pushed");
+                    last.text.push(this);
+                    joint = None;
+                } else {
+                    push(this.to_string(), start);
+                    let spaced = punct.spacing() == proc_macro2::Spacing::Alone;
+                    joint = (!spaced).then_some(this);
+                }
+            }
+            TokenTree::Ident(ident) => {
+                push(ident.to_string(), start);
+                joint = None;
+            }
+            TokenTree::Literal(literal) => {
+                push(literal.to_string(), start);
+                joint = None;
+            }
+        }
+    }
+}
+
+/// Whether an item is compiled for tests only.
+pub(crate) fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("test")
+            || (attribute.path().is_ident("cfg")
+                && attribute
+                    .parse_args::<syn::Path>()
+                    .is_ok_and(|path| path.is_ident("test")))
+    })
+}
+
+/// What one pass over a file collects.
+#[derive(Default)]
+struct Items {
+    tests: Vec<RangeInclusive<usize>>,
+    use_lines: Vec<RangeInclusive<usize>>,
+    uses: Vec<Import>,
+    functions: Vec<Function>,
+    inside: Vec<String>,
+    of_trait: Option<String>,
+}
+
+impl Items {
+    fn lines(item: &impl Spanned) -> RangeInclusive<usize> {
+        let span = item.span();
+        span.start().line..=span.end().line
+    }
+
+    fn function(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        let start = signature.span().start().line;
+        let open = block.brace_token.span.open().start().line;
+        let close = block.brace_token.span.close().end().line;
+        self.functions.push(Function {
+            name: signature.ident.to_string(),
+            of_trait: self.of_trait.clone(),
+            line: start,
+            lines: close - start + 1,
+            body_lines: (close - open).saturating_sub(1),
+        });
+    }
+}
+
+impl<'ast> Visit<'ast> for Items {
+    fn visit_item(&mut self, item: &'ast syn::Item) {
+        if is_cfg_test(item_attributes(item)) {
+            self.tests.push(Self::lines(item));
+        } else {
+            syn::visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        self.inside.push(item.ident.to_string());
+        syn::visit::visit_item_mod(self, item);
+        self.inside.pop();
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.use_lines.push(Self::lines(item));
+        let reexport = !matches!(item.vis, syn::Visibility::Inherited);
+        let mut found = Vec::new();
+        flatten_use(&item.tree, &mut Vec::new(), &mut found);
+        for (path, name, line) in found {
+            let inside = self.inside.clone();
+            self.uses.push(Import {
+                path,
+                name,
+                reexport,
+                line,
+                inside,
+            });
+        }
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let of_trait = item
+            .trait_
+            .as_ref()
+            .and_then(|(_, path, _)| path.segments.last());
+        self.of_trait = of_trait.map(|segment| segment.ident.to_string());
+        syn::visit::visit_item_impl(self, item);
+        self.of_trait = None;
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.function(&item.sig, &item.block);
+        syn::visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        if is_cfg_test(&item.attrs) {
+            self.tests.push(Self::lines(item));
+            return;
+        }
+        self.function(&item.sig, &item.block);
+        syn::visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
+        if let Some(block) = &item.default {
+            self.function(&item.sig, block);
+        }
+        syn::visit::visit_trait_item_fn(self, item);
+    }
+}
+
+fn item_attributes(item: &syn::Item) -> &[syn::Attribute] {
+    match item {
+        syn::Item::Const(item) => &item.attrs,
+        syn::Item::Enum(item) => &item.attrs,
+        syn::Item::Fn(item) => &item.attrs,
+        syn::Item::Impl(item) => &item.attrs,
+        syn::Item::Macro(item) => &item.attrs,
+        syn::Item::Mod(item) => &item.attrs,
+        syn::Item::Static(item) => &item.attrs,
+        syn::Item::Struct(item) => &item.attrs,
+        syn::Item::Trait(item) => &item.attrs,
+        syn::Item::Type(item) => &item.attrs,
+        syn::Item::Use(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+fn flatten_use(
+    tree: &syn::UseTree,
+    prefix: &mut Vec<String>,
+    into: &mut Vec<(Vec<String>, String, usize)>,
+) {
+    let leaf = |name: String| prefix.iter().cloned().chain([name]).collect::<Vec<_>>();
+    match tree {
+        syn::UseTree::Path(path) => {
+            prefix.push(path.ident.to_string());
+            flatten_use(&path.tree, prefix, into);
+            prefix.pop();
+        }
+        syn::UseTree::Name(name) if name.ident == "self" => {
+            let own = prefix.last().cloned().unwrap_or_default();
+            into.push((prefix.clone(), own, name.span().start().line));
+        }
+        syn::UseTree::Name(name) => {
+            let text = name.ident.to_string();
+            into.push((leaf(text.clone()), text, name.span().start().line));
+        }
+        syn::UseTree::Rename(rename) => {
+            let path = leaf(rename.ident.to_string());
+            into.push((path, rename.rename.to_string(), rename.span().start().line));
+        }
+        syn::UseTree::Glob(glob) => {
+            into.push((
+                leaf("*".to_owned()),
+                "*".to_owned(),
+                glob.span().start().line,
+            ));
+        }
+        syn::UseTree::Group(group) => {
+            for tree in &group.items {
+                flatten_use(tree, prefix, into);
+            }
+        }
+    }
+}
+
+/// The tokens of a source text.
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
+    let stream: TokenStream = text
+        .parse()
+        .unwrap_or_else(|error| panic!("{error}: {text}"));
+    let mut tokens = Vec::new();
+    flatten(stream, &mut tokens);
+    tokens
+}
