@@ -22,3 +22,4 @@ pub mod clock;
 pub mod config;
 pub mod reject;
 pub mod request;
+pub mod upstream;
