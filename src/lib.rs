@@ -24,3 +24,4 @@ pub mod listen;
 pub mod observe;
 pub mod reject;
 pub mod request;
+pub mod upstream;
