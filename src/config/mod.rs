@@ -349,6 +349,8 @@ pub struct Timeouts {
     pub write: Duration,
     /// How long an idle connection is kept.
     pub idle: Duration,
+    /// How long a connection that switched protocols (WebSocket) may be silent.
+    pub tunnel: Duration,
 }
 
 /// What is spoken to the backends.

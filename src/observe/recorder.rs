@@ -32,6 +32,11 @@ impl Recorder {
         }
     }
 
+    /// Records a retry that was not made because the budget was spent.
+    pub fn retry_budget_exhausted(&self, upstream: &UpstreamMetrics) {
+        upstream.retry_budget_exhausted.inc();
+    }
+
     /// Records one finished request. Call it once per request.
     pub fn request(&self, outcome: &Outcome<'_>, handles: &Handles<'_>) {
         count(outcome, handles);

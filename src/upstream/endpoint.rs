@@ -84,11 +84,14 @@ impl Endpoint {
         self.latency.decayed(now, self.group.median())
     }
 
-    /// Counts a connection for as long as the guard lives.
-    #[must_use]
-    pub fn connection(self: &Arc<Self>) -> Connection {
+    /// A connection was opened. Callbacks report both ends of its life, so there is no guard.
+    pub fn connection_opened(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        Connection(Arc::clone(self))
+    }
+
+    /// A connection counted by [`Endpoint::connection_opened`] was closed.
+    pub fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A new connection came about. Not for one that was reused.
@@ -168,16 +171,6 @@ impl Endpoint {
 /// The breaker does not let the request through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
-
-/// An open connection to a backend, counted until dropped.
-#[derive(Debug)]
-pub struct Connection(Arc<Endpoint>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// A request in flight; dropping it frees the slot and wakes one request that waits.
 #[derive(Debug)]

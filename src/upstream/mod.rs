@@ -17,7 +17,7 @@
 
 pub use ask::{Ask, Tried};
 pub use build::MAX_MEMBERS;
-pub use endpoint::{Connection, Endpoint};
+pub use endpoint::Endpoint;
 pub use failure::Failure;
 pub use member::{Member, Resolved};
 pub use queue::{Freed, Full, Queue, Ticket};
