@@ -12,7 +12,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 1 | [`clock`], [`config`], [`request`], [`reject`] |
-//! | 2 | `listen`, `route`, `upstream`, `observe` |
+//! | 2 | `listen`, [`route`], `upstream`, `observe` |
 //! | 3 | `snapshot` |
 //! | 4 | `proxy`, `control` |
 //! | 5 | `server` |
@@ -22,3 +22,4 @@ pub mod clock;
 pub mod config;
 pub mod reject;
 pub mod request;
+pub mod route;
