@@ -13,6 +13,7 @@
 //! |---|---|
 //! | 1 | [`clock`], [`config`], [`request`], [`reject`] |
 //! | 2 | `listen`, `route`, `upstream`, [`observe`] |
+//! | 2 | `listen`, [`route`], `upstream`, `observe` |
 //! | 3 | `snapshot` |
 //! | 4 | `proxy`, `control` |
 //! | 5 | `server` |
