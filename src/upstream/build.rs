@@ -81,8 +81,13 @@ fn members(
         .map(|member| (member.endpoint.address(), &member.endpoint))
         .collect();
     let mut seen = HashSet::new();
+    // A name's addresses come in any order; sorted, an unchanged set gives unchanged tables and turns.
+    let mut resolved: Vec<&Resolved> = resolved.iter().collect();
+    for same_name in resolved.chunk_by_mut(|a, b| a.backend.address == b.backend.address) {
+        same_name.sort_by_key(|one| one.address);
+    }
     let mut members: Vec<Member> = resolved
-        .iter()
+        .into_iter()
         .filter(|one| seen.insert(one.address))
         .take(MAX_MEMBERS)
         .map(|one| {

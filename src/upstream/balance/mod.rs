@@ -12,9 +12,17 @@ use crate::config::HashKey;
 use crate::request::Facts;
 
 pub(crate) mod build;
+mod consistent_hash;
+mod ip_hash;
 mod least_connections;
 mod lowest;
+mod maglev;
+mod power_of_two;
+mod random;
 mod round_robin;
+mod weighted_response_time;
+mod weighted_round_robin;
+mod weights;
 
 /// Chooses among the eligible candidates.
 pub(crate) trait Balancer: Send + Sync + std::fmt::Debug {
