@@ -1,13 +1,22 @@
 //! The only place that records.
 
+use super::access_log::AccessLog;
 use super::metrics::{BackendMetrics, UpstreamMetrics};
-use super::outcome::{Attempt, Connection, Handles, Outcome};
+use super::outcome::{Attempt, Connection, Description, Handles, Outcome};
 
 /// Turns facts into metrics and log lines.
-#[derive(Debug, Default)]
-pub struct Recorder {}
+#[derive(Debug)]
+pub struct Recorder {
+    log: Option<AccessLog>,
+}
 
 impl Recorder {
+    /// A recorder that writes to this access log, or to none.
+    #[must_use]
+    pub const fn new(log: Option<AccessLog>) -> Self {
+        Self { log }
+    }
+
     /// Records one try at a backend. Call it once per try, when its response
     /// begins or it has failed.
     pub fn attempt(&self, attempt: &Attempt, upstream: &UpstreamMetrics, backend: &BackendMetrics) {
@@ -38,8 +47,29 @@ impl Recorder {
     }
 
     /// Records one finished request. Call it once per request.
-    pub fn request(&self, outcome: &Outcome<'_>, handles: &Handles<'_>) {
+    ///
+    /// `draw` gives a random number in [0, 1) and `describe` what the log tells
+    /// beyond the outcome; each is asked only when the log needs it.
+    pub fn request<'r>(
+        &self,
+        outcome: &Outcome<'_>,
+        handles: &Handles<'_>,
+        draw: impl FnOnce() -> f64,
+        describe: impl FnOnce() -> Description<'r>,
+    ) {
         count(outcome, handles);
+        if let Some(log) = &self.log
+            && log.wants(outcome.status, draw)
+        {
+            log.log(outcome, handles, &describe());
+        }
+    }
+
+    /// Writes the log lines still queued and ends the log. Later ones are lost.
+    pub fn close(&self) {
+        if let Some(log) = &self.log {
+            log.close();
+        }
     }
 }
 

@@ -12,6 +12,11 @@ use super::*;
 use crate::observe::outcome::{Attempt, Connection, Handles, Outcome, Pick, Times};
 use crate::observe::recorder::Recorder;
 
+fn finish(recorder: &Recorder, outcome: &Outcome<'_>, handles: &Handles<'_>) {
+    let (draw, describe) = (|| unreachable!(), || unreachable!());
+    recorder.request(outcome, handles, draw, describe);
+}
+
 const PICK: Pick = Pick {
     algorithm: Algorithm::LeastConnections,
     reason: "algorithm",
@@ -78,7 +83,7 @@ fn busy() -> (Metrics, impl Sized) {
         metrics.upstream("api"),
         metrics.backend("api", "10.0.0.1:80"),
     );
-    let recorder = Recorder::default();
+    let recorder = Recorder::new(None);
     let failed = Attempt {
         connection: Connection::Failed,
         answer: Answer::Failed,
@@ -94,12 +99,12 @@ fn busy() -> (Metrics, impl Sized) {
         upstream: Some(&upstream),
         backend: Some(&backend),
     };
-    recorder.request(&outcome, &handles);
+    finish(&recorder, &outcome, &handles);
     outcome.listener = 1;
     outcome.times.queue = Some(Duration::from_millis(20));
     outcome.reject = Some(Reject::BackendReset);
     outcome.status = Reject::BackendReset.status();
-    recorder.request(&outcome, &handles);
+    finish(&recorder, &outcome, &handles);
     metrics.config_loaded(1_700_000_000.5);
     metrics.set_live(Box::new(live));
     (metrics, (route, upstream, backend))
@@ -321,6 +326,7 @@ fn promtool_finds_nothing_to_complain_about() {
 #[test]
 fn counts_from_many_threads_add_up() {
     let metrics = Metrics::new();
+    let recorder = Recorder::new(None);
     let route = metrics.route(&["web"], "main", "api");
     let handles = Handles {
         route: &route,
@@ -331,7 +337,7 @@ fn counts_from_many_threads_add_up() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..5_000 {
-                    Recorder::default().request(&outcome(), &handles);
+                    finish(&recorder, &outcome(), &handles);
                 }
             });
         }
