@@ -17,10 +17,11 @@
 //! | 3 | `snapshot` |
 //! | 4 | `proxy`, `control` |
 //! | 5 | `server` |
-//! | 6 | `demo`, `cli` |
+//! | 6 | [`demo`], `cli` |
 
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod listen;
 pub mod observe;
 pub mod proxy;
