@@ -1,0 +1,417 @@
+//! The real binary, run for one test.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::backend::Backend;
+use super::client::{Client, Response};
+use super::deadline::{PATIENCE, eventually, wait_until, within};
+use super::metrics::Scrape;
+use super::ports::{Port, is_listening};
+
+/// Environment variables that change a configuration; a test sets its own.
+const OVERRIDES: [&str; 6] = [
+    "PORT",
+    "BACKEND_SERVERS",
+    "DEFAULT_ALGORITHM",
+    "REDIS_URL",
+    "WORKER_COUNT",
+    "HEALTH_CHECK_INTERVAL",
+];
+
+/// A configuration in the making: one listener `web`, one route `all`, one upstream `main`.
+pub(crate) struct Setup {
+    backends: Vec<String>,
+    server: Vec<String>,
+    listener: Vec<String>,
+    route: Vec<String>,
+    upstream: Vec<String>,
+}
+
+impl Setup {
+    /// Forwards everything to these backends.
+    pub(crate) fn new(backends: &[&Backend]) -> Self {
+        let none = Self {
+            backends: Vec::new(),
+            server: vec!["workers: 2".to_owned()],
+            listener: Vec::new(),
+            route: Vec::new(),
+            upstream: Vec::new(),
+        };
+        backends
+            .iter()
+            .fold(none, |setup, backend| setup.backend(backend.address(), ""))
+    }
+
+    /// Adds a backend with more keys: `weight: 5`.
+    pub(crate) fn backend(mut self, address: SocketAddr, keys: &str) -> Self {
+        let comma = if keys.is_empty() { "" } else { ", " };
+        self.backends
+            .push(format!("{{ address: \"{address}\"{comma}{keys} }}"));
+        self
+    }
+
+    /// Adds a key to `server`.
+    pub(crate) fn server(mut self, key: &str) -> Self {
+        self.server.push(key.to_owned());
+        self
+    }
+
+    /// Adds a key to the listener.
+    pub(crate) fn listener(mut self, key: &str) -> Self {
+        self.listener.push(key.to_owned());
+        self
+    }
+
+    /// Adds a key to the route.
+    pub(crate) fn route(mut self, key: &str) -> Self {
+        self.route.push(key.to_owned());
+        self
+    }
+
+    /// Adds a key to the upstream.
+    pub(crate) fn upstream(mut self, key: &str) -> Self {
+        self.upstream.push(key.to_owned());
+        self
+    }
+
+    /// The file, with `@web@` and `@metrics@` where addresses go.
+    pub(crate) fn yaml(&self) -> String {
+        let block = |indent: usize, keys: &[String]| {
+            let line = |key: &String| format!("{:indent$}{key}\n", "");
+            keys.iter().map(line).collect::<Vec<_>>().concat()
+        };
+        format!(
+            "server:\n{}listeners:\n  - name: web\n    address: \"@web@\"\n{}\
+             routes:\n  - name: all\n    match: {{ path: {{ prefix: / }} }}\n    upstream: main\n{}\
+             upstreams:\n  main:\n    backends:\n{}{}metrics: {{ address: \"@metrics@\" }}\n",
+            block(2, &self.server),
+            block(4, &self.listener),
+            block(4, &self.route),
+            block(
+                6,
+                &self
+                    .backends
+                    .iter()
+                    .map(|backend| format!("- {backend}"))
+                    .collect::<Vec<_>>()
+            ),
+            block(4, &self.upstream),
+        )
+    }
+
+    /// Runs it.
+    pub(crate) fn start(&self) -> Evenkeel {
+        Evenkeel::start(&self.yaml())
+    }
+}
+
+/// A running Evenkeel; killed when dropped, its output shown when the test failed.
+pub(crate) struct Evenkeel {
+    process: Process,
+    ports: Arc<BTreeMap<String, Port>>,
+    config: PathBuf,
+    folder: PathBuf,
+}
+
+impl Evenkeel {
+    /// Runs a configuration and returns when its addresses listen. Each `@name@` in it
+    /// becomes a free address, to be asked for with [`Self::address`].
+    pub(crate) fn start(yaml: &str) -> Self {
+        let launched = Self::launch(yaml, &[]);
+        launched.wait_for_listeners();
+        launched
+    }
+
+    /// Like [`Self::start`], with environment variables.
+    pub(crate) fn start_with_env(yaml: &str, env: &[(&str, &str)]) -> Self {
+        let launched = Self::launch(yaml, env);
+        launched.wait_for_listeners();
+        launched
+    }
+
+    /// Runs a configuration that is not expected to come up.
+    pub(crate) fn launch(yaml: &str, env: &[(&str, &str)]) -> Self {
+        let (text, ports) = with_ports(yaml);
+        let folder = private_folder();
+        let config = folder.join("evenkeel.yaml");
+        std::fs::write(&config, &text).expect("the build folder is writable");
+        let process = Process::spawn(&config, &[], env);
+        Self {
+            process,
+            ports: Arc::new(ports),
+            config,
+            folder,
+        }
+    }
+
+    /// A second process with the same configuration that takes the sockets over from this one.
+    pub(crate) fn upgrade(&self) -> Process {
+        Process::spawn(&self.config, &["--upgrade"], &[])
+    }
+
+    fn wait_for_listeners(&self) {
+        for (name, port) in self.ports.iter() {
+            let up = within(PATIENCE, || {
+                (is_listening(port.address()) || self.process.has_exited()).then_some(())
+            });
+            let alive = up.is_some() && !self.process.has_exited();
+            assert!(
+                alive,
+                "Evenkeel does not listen on {name} ({})\n{}",
+                port.address(),
+                self.process.output()
+            );
+        }
+    }
+
+    /// The address that stands for `@name@`.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        let port = self
+            .ports
+            .get(name)
+            .unwrap_or_else(|| panic!("no @{name}@ in the configuration"));
+        port.address()
+    }
+
+    /// The address of the listener `web`.
+    pub(crate) fn web(&self) -> SocketAddr {
+        self.address("web")
+    }
+
+    /// A new connection to the listener `web`.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.web())
+    }
+
+    /// One GET on a connection of its own.
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.connect().request("GET", target, &[], b"")
+    }
+
+    /// The metrics at this moment.
+    pub(crate) fn metrics(&self) -> Scrape {
+        Scrape::of(self.address("metrics"))
+    }
+
+    /// The sum of the series of this name whose labels include these.
+    pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.metrics().sum(name, labels)
+    }
+
+    /// Waits until the metric has the value.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        wait_until(&format!("{name}{labels:?} is {value}"), || {
+            (self.metric(name, labels) - value).abs() < 1e-9
+        });
+    }
+
+    /// Access log lines as JSON, once there are `count` of them.
+    pub(crate) fn access_log(&self, count: usize) -> Vec<serde_json::Value> {
+        eventually(&format!("{count} access log lines"), || {
+            let lines: Vec<_> = self
+                .process
+                .stdout()
+                .lines()
+                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+                .filter(|line| line.get("status").is_some())
+                .collect();
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Drop for Evenkeel {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let config = std::fs::read_to_string(&self.config).unwrap_or_default();
+            super::show(&format!("--- configuration\n{config}"));
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A child process with its output collected.
+pub(crate) struct Process {
+    child: Mutex<Child>,
+    pid: u32,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Process {
+    fn spawn(config: &Path, flags: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary());
+        command.arg("run").arg("--config").arg(config).args(flags);
+        for name in OVERRIDES {
+            command.env_remove(name);
+        }
+        // Where a socket for handing over may lie: not shared with other tests.
+        if let Some(folder) = config.parent() {
+            command.env("TMPDIR", folder).env("XDG_RUNTIME_DIR", folder);
+        }
+        command.envs(env.iter().copied());
+        Self::of(command)
+    }
+
+    /// Runs any command line of the binary.
+    pub(crate) fn evenkeel(arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built for this test");
+        let stdout = collect(child.stdout.take().expect("stdout is piped"));
+        let stderr = collect(child.stderr.take().expect("stderr is piped"));
+        Self {
+            pid: child.id(),
+            child: Mutex::new(child),
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Sends a signal: `TERM`, `INT`, `QUIT`, `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(!self.has_exited(), "the process is gone before SIG{name}");
+        let line = format!("kill -{name} {}", self.pid);
+        let status = Command::new("sh")
+            .args(["-c", &line])
+            .status()
+            .expect("sh runs");
+        assert!(status.success(), "{line}");
+    }
+
+    pub(crate) fn has_exited(&self) -> bool {
+        self.try_wait().is_some()
+    }
+
+    /// Whether the process listens on a Unix socket: an heir that waits for the sockets.
+    pub(crate) fn listens_on_a_unix_socket(&self) -> bool {
+        let Ok(descriptors) = std::fs::read_dir(format!("/proc/{}/fd", self.pid)) else {
+            return false;
+        };
+        let own: Vec<String> = descriptors
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter_map(|link| {
+                Some(
+                    link.to_str()?
+                        .strip_prefix("socket:[")?
+                        .trim_end_matches(']')
+                        .to_owned(),
+                )
+            })
+            .collect();
+        let table = std::fs::read_to_string("/proc/net/unix").expect("Linux lists its sockets");
+        // Columns: number, references, protocol, flags, type, state, inode, path.
+        table.lines().any(|line| {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            columns.get(3) == Some(&"00010000")
+                && columns
+                    .get(6)
+                    .is_some_and(|inode| own.iter().any(|o| o == inode))
+        })
+    }
+
+    fn try_wait(&self) -> Option<ExitStatus> {
+        let mut child = self.child.lock().expect("no holder panics");
+        child.try_wait().expect("the child is ours to wait for")
+    }
+
+    /// The exit status, once the process ends by itself within `limit`.
+    #[track_caller]
+    pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
+        within(limit, || self.try_wait())
+            .unwrap_or_else(|| panic!("still running after {limit:?}\n{}", self.output()))
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.lock().expect("no holder panics").clone()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.lock().expect("no holder panics").clone()
+    }
+
+    fn output(&self) -> String {
+        format!(
+            "--- stdout\n{}\n--- stderr\n{}",
+            self.stdout(),
+            self.stderr()
+        )
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(mut child) = self.child.lock() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            super::show(&self.output());
+        }
+    }
+}
+
+/// The binary Cargo built for this test, or the one `EVENKEEL_BIN` names: a release build.
+fn binary() -> PathBuf {
+    let built = env!("CARGO_BIN_EXE_evenkeel");
+    std::env::var_os("EVENKEEL_BIN").map_or_else(|| built.into(), PathBuf::from)
+}
+
+fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&text);
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n') {
+            let Ok(line) = line else { break };
+            let mut text = sink.lock().expect("no holder panics");
+            text.push_str(&String::from_utf8_lossy(&line));
+            text.push('\n');
+        }
+    });
+    text
+}
+
+fn with_ports(yaml: &str) -> (String, BTreeMap<String, Port>) {
+    let mut ports = BTreeMap::new();
+    let mut text = String::new();
+    for (index, part) in yaml.split('@').enumerate() {
+        if index % 2 == 0 {
+            text.push_str(part);
+        } else {
+            let port: &Port = ports.entry(part.to_owned()).or_insert_with(Port::reserve);
+            text.push_str(&port.address().to_string());
+        }
+    }
+    (text, ports)
+}
+
+fn private_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("it-{}-{number}", std::process::id());
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("the build folder is writable");
+    folder
+}

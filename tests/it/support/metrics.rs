@@ -1,0 +1,47 @@
+//! The metrics endpoint, scraped and read.
+
+use std::net::SocketAddr;
+
+use super::client::Client;
+
+/// One scrape.
+pub(crate) struct Scrape {
+    /// The exposition as sent.
+    pub(crate) text: String,
+}
+
+impl Scrape {
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        let response =
+            Client::connect(address).request("GET", "/metrics", &[("Connection", "close")], b"");
+        assert_eq!(response.status, 200, "{}", response.head);
+        Self {
+            text: response.text(),
+        }
+    }
+
+    /// The sum of the series of this name whose labels include these; 0 when there is none.
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.series(name, labels).map(|(_, value)| value).sum()
+    }
+
+    fn series<'s>(
+        &'s self,
+        name: &'s str,
+        labels: &'s [(&str, &str)],
+    ) -> impl Iterator<Item = (&'s str, f64)> {
+        self.text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(move |line| {
+                let (series, value) = line.rsplit_once(' ')?;
+                let (own, written) = series.split_once('{').unwrap_or((series, ""));
+                let fits = |(key, value): &(&str, &str)| {
+                    let label = format!("{key}=\"{value}\"");
+                    written.starts_with(&label) || written.contains(&format!(",{label}"))
+                };
+                let value = value.parse().ok()?;
+                (own == name && labels.iter().all(fits)).then_some((series, value))
+            })
+    }
+}

@@ -1,0 +1,21 @@
+//! The harness: a real Evenkeel, scripted backends and raw clients, on ports of their own.
+
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod deadline;
+pub(crate) mod evenkeel;
+pub(crate) mod load;
+pub(crate) mod message;
+pub(crate) mod metrics;
+pub(crate) mod ports;
+
+/// Shows what a failed test needs to be understood.
+#[expect(clippy::print_stderr, reason = "the test's own report")]
+pub(crate) fn show(text: &str) {
+    eprintln!("{text}");
+}
+
+pub(crate) use backend::{Backend, Gate, Reply};
+pub(crate) use client::{Client, Response};
+pub(crate) use evenkeel::{Evenkeel, Process, Setup};
+pub(crate) use load::Load;
