@@ -13,7 +13,6 @@ mod head;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,7 +61,6 @@ struct Listener {
 #[derive(Debug)]
 pub struct Connections {
     listeners: Vec<Listener>,
-    busy: AtomicUsize,
 }
 
 impl Connections {
@@ -84,7 +82,6 @@ impl Connections {
         };
         Self {
             listeners: config.listeners.iter().map(listener).collect(),
-            busy: AtomicUsize::new(0),
         }
     }
 
@@ -94,10 +91,10 @@ impl Connections {
         self.listeners.get(listener).map_or(0, |l| l.caps.open())
     }
 
-    /// Connections with a request in flight; HTTP/2 connections count while they are open.
+    /// Connections open on any listener.
     #[must_use]
-    pub fn busy(&self) -> usize {
-        self.busy.load(Ordering::Acquire)
+    pub fn total(&self) -> usize {
+        self.listeners.iter().map(|l| l.caps.open()).sum()
     }
 
     /// The listener that accepted a connection on this local address.
@@ -107,22 +104,6 @@ impl Connections {
         let any = |l: &Listener| l.address.port() == local.port() && l.address.ip().is_unspecified();
         let find = |matches: &dyn Fn(&Listener) -> bool| self.listeners.iter().position(matches);
         find(&exact).or_else(|| find(&any))
-    }
-}
-
-/// Counts a connection as busy for as long as it lives.
-struct Busy<'a>(&'a Connections);
-
-impl<'a> Busy<'a> {
-    fn new(connections: &'a Connections) -> Self {
-        connections.busy.fetch_add(1, Ordering::AcqRel);
-        Self(connections)
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -194,10 +175,8 @@ where
                     return self.refuse(index, client, connection, reason).await;
                 }
             };
-            let busy = Busy::new(&self.connections);
             let session = session(connection, &head, settings);
             let reused = self.app.process_new_http(session, shutdown).await?;
-            drop(busy);
             let (stream, persistent) = reused.consume();
             connection = stream.into_any().downcast::<Downstream>().ok()?;
             if connection.close_after() || !connection.at_boundary() {
@@ -213,7 +192,6 @@ where
         mut connection: Box<Downstream>,
         shutdown: &ShutdownWatch,
     ) -> Option<()> {
-        let _busy = Busy::new(&self.connections);
         connection.pass_through();
         ServerApp::process_new(&self.app, connection, shutdown).await;
         None

@@ -210,8 +210,8 @@ impl Doorman {
 }
 
 impl listen::Observer for Doorman {
-    fn refused(&self, listener: usize, _client: IpAddr, reason: Reject) {
+    fn refused(&self, listener: usize, client: IpAddr, reason: Reject) {
         let live = self.published.load();
-        record::refused(&self.recorder, &live, listener, reason);
+        record::refused(&self.recorder, &live, listener, client, reason);
     }
 }

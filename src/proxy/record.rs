@@ -1,9 +1,10 @@
 //! What happened, put into the terms of `observe`: one fact a try, one a request.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::{HeaderName, REFERER, USER_AGENT};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora_proxy::Session;
 
 use super::Live;
@@ -87,7 +88,7 @@ pub(super) fn request(recorder: &Recorder, session: &Session, ctx: &mut Context)
             .zip(selection)
             .map(|(group, selection)| &*group.backends[selection.member()]),
     };
-    recorder.request(&outcome, &handles);
+    recorder.request(&outcome, &handles, rand::random, || description(session, ctx));
 }
 
 fn times(times: &Times, started: Moment, ended: Moment) -> crate::observe::Times {
@@ -126,7 +127,13 @@ fn description<'r>(session: &'r Session, ctx: &'r Context) -> Description<'r> {
 }
 
 /// Records a connection that was answered before it became a request.
-pub(super) fn refused(recorder: &Recorder, live: &Live, listener: usize, reason: Reject) {
+pub(super) fn refused(
+    recorder: &Recorder,
+    live: &Live,
+    listener: usize,
+    client: IpAddr,
+    reason: Reject,
+) {
     let outcome = Outcome {
         listener,
         // What was asked for is not known; the metrics put it under OTHER.
@@ -146,5 +153,15 @@ pub(super) fn refused(recorder: &Recorder, live: &Live, listener: usize, reason:
         upstream: None,
         backend: None,
     };
-    recorder.request(&outcome, &handles);
+    let description = || Description {
+        request_id: "",
+        client,
+        host: "",
+        path: "",
+        version: Version::HTTP_11,
+        user_agent: None,
+        referer: None,
+        sticky: None,
+    };
+    recorder.request(&outcome, &handles, rand::random, description);
 }

@@ -15,6 +15,7 @@ use tokio::signal::unix::SignalKind;
 use super::signals;
 use crate::config::Config;
 use crate::listen::Connections;
+use crate::observe::Recorder;
 
 /// How often the count of connections is looked at while draining.
 const LOOK: Duration = Duration::from_millis(10);
@@ -23,13 +24,19 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) struct Drain {
     timeout: Duration,
     connections: Arc<Connections>,
+    recorder: Arc<Recorder>,
 }
 
 impl Drain {
-    pub(super) fn new(config: &Config, connections: &Arc<Connections>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        connections: &Arc<Connections>,
+        recorder: &Arc<Recorder>,
+    ) -> Self {
         Self {
             timeout: config.server.drain_timeout,
             connections: Arc::clone(connections),
+            recorder: Arc::clone(recorder),
         }
     }
 
@@ -37,16 +44,11 @@ impl Drain {
         let mut tick = tokio::time::interval(LOOK);
         loop {
             tick.tick().await;
-            if open(&self.connections) == 0 {
+            if self.connections.total() == 0 {
                 return;
             }
         }
     }
-}
-
-/// Connections open on any listener.
-pub(super) fn open(connections: &Connections) -> usize {
-    connections.total()
 }
 
 #[async_trait]
@@ -60,12 +62,13 @@ impl BackgroundService for Drain {
         tokio::select! {
             () = self.idle() => tracing::info!("drained"),
             () = tokio::time::sleep(self.timeout) => {
-                let open = open(&self.connections);
+                let open = self.connections.total();
                 tracing::warn!(open, "drain_timeout passed: closing what is still open");
             }
             _ = interrupt.recv() => tracing::warn!("interrupted while draining"),
             _ = terminate.recv() => tracing::warn!("terminated while draining"),
         }
-        exit(0);
+        self.recorder.close();
+        std::process::exit(0);
     }
 }

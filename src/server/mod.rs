@@ -25,7 +25,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::control::discovery::{self, ResolveError};
 use crate::listen::{self, Connections, Frontend};
-use crate::observe::Recorder;
+use crate::observe::{AccessLog, Recorder};
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Doorman, Proxy, Transport};
 use crate::snapshot::{Parts, Published, Snapshot};
@@ -89,7 +89,7 @@ pub struct Server {
     interrupt: Interrupt,
     metrics: Arc<Metrics>,
     published: Arc<Published<Transport>>,
-    connections: Arc<Connections>,
+    recorder: Arc<Recorder>,
 }
 
 impl Server {
@@ -105,17 +105,18 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let published = Arc::new(Published::new(first_snapshot(&config, &metrics)?));
         let connections = Arc::new(Connections::new(&config));
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(recorder(&config, &metrics)?);
         live::report(&metrics, &published, &connections);
         metrics.config_loaded(clock::unix_seconds() as f64);
 
-        let conf = Arc::new(pingora_conf(&config, &options));
+        let conf = pingora_conf(&config, &options);
         let opt = Opt {
             upgrade: options.upgrade,
             ..Opt::default()
         };
-        let mut pingora = Pingora::new_with_opt_and_conf(opt, (*conf).clone());
+        let mut pingora = Pingora::new_with_opt_and_conf(opt, conf);
         pingora.bootstrap();
+        let conf = Arc::clone(&pingora.configuration);
         let app = Arc::new(app(&config, &conf, &published, &connections, &recorder));
         let doorman = Doorman::new(Arc::clone(&published), Arc::clone(&recorder));
         let frontend = Frontend::new(app, Arc::clone(&connections), doorman);
@@ -124,14 +125,14 @@ impl Server {
             service.add_listener(listen::endpoint(listener));
         }
         pingora.add_service(service);
-        let drain = drain::Drain::new(&config, &connections);
+        let drain = drain::Drain::new(&config, &connections, &recorder);
         pingora.add_service(background_service("control", drain));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,
             metrics,
             published,
-            connections,
+            recorder,
         })
     }
 
@@ -149,8 +150,15 @@ impl Server {
         self.pingora.run(RunArgs {
             shutdown_signal: Box::new(signals::Signals::new(self.interrupt)),
         });
-        tracing::info!(open = drain::open(&self.connections), "stopped");
+        self.recorder.close();
+        tracing::info!("stopped");
     }
+}
+
+fn recorder(config: &Config, metrics: &Metrics) -> Result<Recorder, StartError> {
+    let open = |log| AccessLog::open(log, metrics.access_log_dropped());
+    let log = config.access_log.as_ref().map(open).transpose();
+    Ok(Recorder::new(log.map_err(StartError::AccessLog)?))
 }
 
 fn first_snapshot(
