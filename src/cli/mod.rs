@@ -1,1 +1,3 @@
-//! The subcommands: what each prints and how it exits.
+//! The subcommands: what each takes, prints, and exits with.
+
+pub mod run;
