@@ -49,3 +49,12 @@ pub fn now() -> Moment {
     let elapsed = START.get_or_init(Instant::now).elapsed();
     Moment(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
 }
+
+/// Seconds of wall-clock time since 1970, for what outlives the process: cookies and logs.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the edge the ban points to")]
+pub fn unix_seconds() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -3,9 +3,25 @@
 //! [`Facts`] borrows everything from the request and holds nothing of Pingora's,
 //! so routing and selection stay pure: tests build a `Facts` from literals.
 
+//!
+//! The files below turn what a client sent into those facts: one spelling for
+//! each [path](normalize_path) and [host](normalize_host), and iteration over
+//! [query parameters](query) and [cookies] that allocates nothing.
+
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method};
+
+pub use cookies::{Cookies, cookies};
+pub use host::{BadHost, normalize_host};
+pub use path::{BadPath, normalize_path};
+pub use query::{Encoded, Query, query};
+
+mod cookies;
+mod escape;
+mod host;
+mod path;
+mod query;
 
 /// The facts of one request, borrowed for as long as the request lives.
 #[derive(Clone, Copy, Debug)]

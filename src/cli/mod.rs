@@ -1,0 +1,1 @@
+//! The subcommands: what each prints and how it exits.

@@ -1,0 +1,191 @@
+//! What the environment changes about the file, for containers.
+//!
+//! | variable | what it changes |
+//! |---|---|
+//! | `PORT` | the port of the first listener |
+//! | `BACKEND_SERVERS` | the backends of the default upstream: `host:port[=weight],...` |
+//! | `DEFAULT_ALGORITHM` | the algorithm of the default upstream |
+//! | `WORKER_COUNT` | `server.workers`: a number or `auto` |
+//!
+//! The default upstream is the one called `default`, otherwise the first in the
+//! file. An empty variable is as good as none.
+
+use std::collections::BTreeMap;
+
+use crate::config::algorithm::Algorithm;
+use crate::config::format::BackendAddress;
+use crate::config::format::Format;
+use crate::config::problem::{Place, Problems, did_you_mean, quoted};
+use crate::config::raw::{self, Written};
+use crate::config::substitute::Env;
+use crate::config::tree::{Node, Value};
+
+/// Variables that later versions read.
+const LATER: [&str; 2] = ["REDIS_URL", "HEALTH_CHECK_INTERVAL"];
+/// The most backends an upstream may have.
+const MAX_BACKENDS: usize = 10_000;
+/// The most workers.
+const MAX_WORKERS: u32 = 1024;
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides {
+    port: Option<u16>,
+    backends: Option<Vec<raw::Backend>>,
+    algorithm: Option<Algorithm>,
+    workers: Option<raw::Workers>,
+}
+
+impl Overrides {
+    /// Reads the variables; what cannot be read is noted and changes nothing.
+    pub(crate) fn read(env: Env<'_>, problems: &mut Problems) -> Self {
+        let mut read = Reader { env, problems };
+        for name in LATER {
+            read.variable(name, |_| Err::<(), _>("not supported yet".to_owned()));
+        }
+        Self {
+            port: read.variable("PORT", port),
+            backends: read.variable("BACKEND_SERVERS", backends),
+            algorithm: read.variable("DEFAULT_ALGORITHM", algorithm),
+            workers: read.variable("WORKER_COUNT", workers),
+        }
+    }
+
+    /// Changes the file as written.
+    pub(crate) fn apply(self, written: &mut raw::Config, root: &Node, problems: &mut Problems) {
+        if let Some(port) = self.port
+            && let Some(address) = written.listeners.first_mut().and_then(|one| one.address.as_mut())
+        {
+            address.value.set_port(port);
+        }
+        if let Some(workers) = self.workers {
+            written.server.workers = workers;
+        }
+        let Some(upstream) = default_upstream(written, root) else {
+            self.note_no_upstream(problems);
+            return;
+        };
+        if let Some(backends) = self.backends {
+            upstream.backends = backends;
+        }
+        if let Some(algorithm) = self.algorithm {
+            upstream.algorithm = Some(raw::AlgorithmName(algorithm));
+        }
+    }
+
+    fn note_no_upstream(&self, problems: &mut Problems) {
+        let variables = [
+            ("BACKEND_SERVERS", self.backends.is_some()),
+            ("DEFAULT_ALGORITHM", self.algorithm.is_some()),
+        ];
+        for (name, _) in variables.iter().filter(|(_, given)| *given) {
+            problems.add(Place::Environment, *name, "the file has no upstream that it could change");
+        }
+    }
+}
+
+fn default_upstream<'c>(written: &'c mut raw::Config, root: &Node) -> Option<&'c mut raw::Upstream> {
+    let first = match &root.get("upstreams")?.value {
+        Value::Map(entries) => entries.first().map(|entry| entry.key.as_str()),
+        _ => None,
+    };
+    let name = if written.upstreams.contains_key("default") {
+        Some("default")
+    } else {
+        first
+    };
+    written.upstreams.get_mut(name?)
+}
+
+struct Reader<'r> {
+    env: Env<'r>,
+    problems: &'r mut Problems,
+}
+
+impl Reader<'_> {
+    fn variable<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = (self.env)(name).filter(|text| !text.is_empty())?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.problems.add(Place::Environment, name, message);
+                None
+            }
+        }
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("expected a port from 1 to 65535, found {}", quoted(text))),
+        Ok(port) => Ok(port),
+    }
+}
+
+fn workers(text: &str) -> Result<raw::Workers, String> {
+    if text == "auto" {
+        return Ok(raw::Workers::Auto(raw::Auto::Auto));
+    }
+    match text.parse() {
+        Ok(count) if (1..=MAX_WORKERS).contains(&count) => Ok(raw::Workers::Count(count)),
+        _ => Err(format!(
+            "expected `auto` or an integer from 1 to {MAX_WORKERS}, found {}",
+            quoted(text)
+        )),
+    }
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    if text == "adaptive" {
+        return Err("\"adaptive\" is not supported yet".to_owned());
+    }
+    Algorithm::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Algorithm::ALL.iter().map(|one| one.name()).collect();
+        let near = did_you_mean(text, names.iter().copied());
+        format!("expected one of {}, found {}{near}", names.join(", "), quoted(text))
+    })
+}
+
+fn backends(text: &str) -> Result<Vec<raw::Backend>, String> {
+    let mut all: BTreeMap<String, usize> = BTreeMap::new();
+    let mut backends = Vec::new();
+    for (index, item) in text.split(',').map(str::trim).enumerate() {
+        let backend = backend(item)?;
+        let address = backend.address.as_ref().map(|address| address.value.clone());
+        if all.insert(address.unwrap_or_default(), index).is_some() {
+            return Err(format!("the backend {} is there twice", quoted(item)));
+        }
+        if index == MAX_BACKENDS {
+            return Err(format!("at most {MAX_BACKENDS} backends allowed"));
+        }
+        backends.push(backend);
+    }
+    Ok(backends)
+}
+
+fn backend(item: &str) -> Result<raw::Backend, String> {
+    let (address, weight) = match item.split_once('=') {
+        Some((address, weight)) => (address, weight),
+        None => (item, "1"),
+    };
+    let weight = match weight.parse() {
+        Ok(weight) if (1..=65_535).contains(&weight) => weight,
+        _ => {
+            let found = quoted(weight);
+            return Err(format!("expected a weight from 1 to 65535, found {found} in {}", quoted(item)));
+        }
+    };
+    if let Err(reason) = BackendAddress::parse(address) {
+        let mut message = format!("expected {}, found {}", BackendAddress::EXPECTED, quoted(address));
+        if !reason.is_empty() {
+            message.push_str(": ");
+            message.push_str(&reason);
+        }
+        return Err(message);
+    }
+    Ok(raw::Backend {
+        address: Some(Written::of(address)),
+        weight,
+        ..raw::Backend::default()
+    })
+}

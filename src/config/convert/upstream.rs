@@ -1,0 +1,167 @@
+//! Upstreams: at least one backend, no address twice, TLS that means something.
+
+use std::collections::BTreeMap;
+
+use super::context::{Context, FileKind};
+use crate::config::algorithm::Algorithm;
+use crate::config::path::Path;
+use crate::config::raw;
+use crate::config::run::{
+    Backend, ClientCert, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream,
+    UpstreamTls,
+};
+
+/// How a backend is chosen where nobody says how; with equal weights it is round robin.
+const DEFAULT_ALGORITHM: Algorithm = Algorithm::WeightedRoundRobin;
+
+/// The upstreams as run, by name.
+pub(super) fn upstreams(
+    written: BTreeMap<String, raw::Upstream>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Upstream>> {
+    let map = Path::ROOT.key("upstreams");
+    let all: Vec<Option<Upstream>> = written
+        .into_iter()
+        .map(|(name, written)| {
+            let path = map.key(&name);
+            upstream(name.clone(), written, &path, context)
+        })
+        .collect();
+    all.into_iter().collect()
+}
+
+fn upstream(
+    name: String,
+    written: raw::Upstream,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<Upstream> {
+    let backends = backends(written.backends, path, context);
+    let tls = tls(written.tls, &path.key("tls"), context);
+    let algorithm = written.algorithm.map_or(DEFAULT_ALGORITHM, |name| name.0);
+    Some(Upstream {
+        name,
+        algorithm,
+        hash_key: hash_key(written.hash_key)?,
+        backends: backends?,
+        sticky: written.sticky.map(sticky),
+        max_in_flight_per_backend: written.max_in_flight_per_backend,
+        queue: Queue {
+            size: written.queue.size as usize,
+            timeout: written.queue.timeout.value,
+        },
+        timeouts: Timeouts {
+            connect: written.timeouts.connect.value,
+            read: written.timeouts.read.value,
+            write: written.timeouts.write.value,
+            idle: written.timeouts.idle.value,
+            tunnel: written.timeouts.tunnel.value,
+        },
+        max_idle_per_backend: written.pool.max_idle_per_backend as usize,
+        protocol: match written.protocol {
+            raw::Protocol::Http1 => Protocol::Http1,
+            raw::Protocol::Http2 => Protocol::Http2,
+            raw::Protocol::Auto => Protocol::Auto,
+        },
+        tls: tls?,
+        panic_threshold: written.panic_threshold.value,
+    })
+}
+
+fn backends(
+    written: Vec<raw::Backend>,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Backend>> {
+    let list = path.key("backends");
+    if written.is_empty() && !context.is_given(&list) {
+        context.add(path, "the key `backends` is missing; at least one backend is needed");
+    } else if written.is_empty() && context.is_empty_list(&list) {
+        context.add(&list, "at least one backend is needed");
+    }
+    let addresses = written
+        .iter()
+        .map(|backend| backend.address.as_ref().map(|address| address.value.clone()));
+    super::note_repeated(addresses, &list, ("address", "the address"), context);
+    written.into_iter().map(backend).collect()
+}
+
+fn backend(written: raw::Backend) -> Option<Backend> {
+    Some(Backend {
+        address: written.address?.value,
+        weight: written.weight,
+        backup: written.backup,
+        zone: written.zone,
+        labels: written.labels,
+    })
+}
+
+fn hash_key(written: raw::HashKey) -> Option<HashKey> {
+    match written {
+        raw::HashKey::Word(raw::HashWord::ClientIp) => Some(HashKey::ClientIp),
+        raw::HashKey::Word(raw::HashWord::Path) => Some(HashKey::Path),
+        raw::HashKey::Part(raw::HashPart { header, cookie }) => header
+            .map(|name| HashKey::Header(name.value))
+            .or(cookie.map(|name| HashKey::Cookie(name.value))),
+    }
+}
+
+fn sticky(written: raw::Sticky) -> Sticky {
+    Sticky {
+        cookie: written.cookie.value,
+        ttl: written.ttl.value,
+        secure: match written.secure {
+            raw::SecureCookie::Auto => SecureCookie::Auto,
+            raw::SecureCookie::Always => SecureCookie::Always,
+            raw::SecureCookie::Never => SecureCookie::Never,
+        },
+    }
+}
+
+/// The outer `None` is a key that was missing and reported, the inner one plaintext.
+fn tls(
+    written: raw::Tls,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<Option<UpstreamTls>> {
+    if !written.enabled {
+        return Some(None);
+    }
+    if !written.verify && written.ca.is_some() {
+        context.add_at_key(path, "ca", "has no effect with `verify: false`");
+    }
+    if let Some(ca) = &written.ca {
+        context.check_file(&path.key("ca"), &ca.value, FileKind::Certificates);
+    }
+    let client_cert = written
+        .client_cert
+        .map(|cert| client_cert(cert, &path.key("client_cert"), context));
+    Some(Some(UpstreamTls {
+        sni: written.sni.map(|name| name.value),
+        ca: written.ca.map(|file| file.value),
+        client_cert: match client_cert {
+            Some(cert) => Some(cert?),
+            None => None,
+        },
+        verify: written.verify,
+    }))
+}
+
+fn client_cert(
+    written: raw::ClientCert,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<ClientCert> {
+    let cert = written.cert.map(|file| file.value);
+    let key = written.key.map(|file| file.value);
+    if let Some(cert) = &cert {
+        context.check_file(&path.key("cert"), cert, FileKind::Certificates);
+    }
+    if let Some(key) = &key {
+        context.check_file(&path.key("key"), key, FileKind::PrivateKey);
+    }
+    Some(ClientCert {
+        cert: cert?,
+        key: key?,
+    })
+}

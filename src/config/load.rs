@@ -1,0 +1,86 @@
+//! From the text of a file to the configuration as run.
+
+use std::path::Path as FilePath;
+
+use super::convert;
+use super::convert::context::Context;
+use super::convert::environment::Overrides;
+use super::path::Path;
+use super::problem::{Errors, Place, Problems};
+use super::raw;
+use super::run::Config;
+use super::schema;
+use super::shape;
+use super::substitute::substitute;
+use super::tree;
+
+pub use super::convert::context::FileKind;
+
+/// Bytes of the largest file.
+const MAX_FILE: usize = 1 << 20;
+
+/// The configuration in `text`, the contents of `file`, with variables from `env`.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once. Files that the configuration names are
+/// not opened; see [`load_checking_files`].
+pub fn load(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Errors> {
+    load_checking_files(text, file, env, &|_, _| Ok(()))
+}
+
+/// Like [`load`], and asks `check` about every file that the configuration names.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once, what `check` says included.
+pub fn load_checking_files(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    check: &dyn Fn(&FilePath, FileKind) -> Result<(), String>,
+) -> Result<Config, Errors> {
+    let mut problems = Problems::default();
+    let config = read(text, env, check, &mut problems);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems.into_errors(file)),
+    }
+}
+
+fn read(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    check: &dyn Fn(&FilePath, FileKind) -> Result<(), String>,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let start = Place::File { line: 1, column: 1 };
+    if text.len() > MAX_FILE {
+        let message = format!("{} bytes; at most {MAX_FILE} allowed", text.len());
+        problems.add(start, "file", message);
+        return None;
+    }
+    let overrides = Overrides::read(env, problems);
+    let Some(mut root) = tree::parse(text, problems) else {
+        if problems.is_empty() {
+            problems.add(start, "file", "empty; `listeners`, `routes` and `upstreams` are needed");
+        }
+        return None;
+    };
+    substitute(&mut root, &Path::ROOT, env, problems);
+    let value = shape::walk(&root, &schema::schema(), problems)?;
+    let mut written: raw::Config = match serde_yaml::from_value(value) {
+        Ok(written) => written,
+        Err(error) => {
+            problems.add(start, "file", error.to_string());
+            return None;
+        }
+    };
+    overrides.apply(&mut written, &root, problems);
+    let mut context = Context::new(&root, problems, check);
+    convert::config(written, &mut context)
+}

@@ -1,0 +1,55 @@
+//! The configuration as written: the keys of the file, their forms, bounds and defaults.
+//!
+//! These types are the one source of the JSON Schema, of `docs/configuration.md`
+//! and of the defaults. What a form allows is in [`format`](super::format);
+//! what keys mean together is checked by the conversion.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use listener::{IpLimit, Listener};
+pub(crate) use observe::{AccessLog, LogFormat, Metrics};
+pub(crate) use route::{
+    HeaderEdits, Match, PathMatch, Redirect, Respond, Retry, RetryCondition,
+    RetryWord, Rewrite, Route, Split, ValueMatch, ValueTest,
+};
+pub(crate) use server::{Auto, Server, Workers};
+pub(crate) use upstream::{
+    AlgorithmName, Backend, ClientCert, HashKey, HashPart, HashWord, Protocol, SecureCookie, Sticky, Tls, Upstream,
+};
+
+pub(crate) use written::Written;
+
+mod listener;
+mod observe;
+mod route;
+mod server;
+mod upstream;
+mod written;
+
+/// The configuration of Evenkeel.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["listeners", "routes", "upstreams"]))]
+pub(crate) struct Config {
+    /// Process-wide settings.
+    pub(crate) server: Server,
+    /// Sockets that accept traffic.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) listeners: Vec<Listener>,
+    /// Rules that say where requests go. Of the routes that match, the one with the most specific
+    /// host wins, then the longest path, then the most conditions; the order here breaks ties.
+    #[schemars(length(min = 1, max = 10_000))]
+    pub(crate) routes: Vec<Route>,
+    /// Groups of backends by name. At most 10,000.
+    #[schemars(extend("maxProperties" = 10_000, "propertyNames" = {"type": "string", "format": "name"}))]
+    pub(crate) upstreams: BTreeMap<String, Upstream>,
+    /// The Prometheus endpoint, `GET /metrics`; `null` turns it off.
+    #[serde(default = "Metrics::on")]
+    pub(crate) metrics: Option<Metrics>,
+    /// The access log; `null` turns it off.
+    #[serde(default = "AccessLog::on")]
+    pub(crate) access_log: Option<AccessLog>,
+}

@@ -1,0 +1,139 @@
+//! Schemas and values in the words of a message.
+
+use serde_json::{Map, Value as Json};
+
+use crate::config::format;
+use crate::config::problem::quoted;
+use crate::config::tree::{Kind, Node, Value};
+
+pub(super) type Object = Map<String, Json>;
+
+/// What these schemas together allow.
+pub(super) fn expected(alternatives: &[&Object]) -> String {
+    let parts: Vec<String> = alternatives.iter().map(|one| one_expected(one)).collect();
+    join(&parts)
+}
+
+fn one_expected(schema: &Object) -> String {
+    let words = words(schema);
+    if !words.is_empty() {
+        let ticked: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        return join(&ticked);
+    }
+    let format = schema.get("format").and_then(Json::as_str);
+    if let Some(rule) = format.and_then(format::rule_named) {
+        return rule.expected.to_owned();
+    }
+    match kind_of(schema) {
+        "integer" => integer(schema),
+        "boolean" => "true or false".to_owned(),
+        "array" => "a list".to_owned(),
+        "object" => mapping(schema),
+        "null" => "null".to_owned(),
+        _ => "text".to_owned(),
+    }
+}
+
+fn integer(schema: &Object) -> String {
+    let numbers: Vec<String> = schema
+        .get("enum")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .chain(schema.get("const"))
+        .map(ToString::to_string)
+        .collect();
+    if !numbers.is_empty() {
+        return join(&numbers);
+    }
+    match bounds(schema) {
+        (Some(least), Some(most)) => format!("an integer from {least} to {most}"),
+        _ => "an integer".to_owned(),
+    }
+}
+
+fn mapping(schema: &Object) -> String {
+    let choices = choices(schema);
+    if choices.is_empty() {
+        return "a mapping".to_owned();
+    }
+    let ticked: Vec<String> = choices.iter().map(|key| format!("`{key}`")).collect();
+    format!("a mapping with {}", join(&ticked))
+}
+
+/// `a, b or c`.
+pub(super) fn join(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+/// The type that is not `null`, where there is one.
+pub(super) fn kind_of(schema: &Object) -> &str {
+    match schema.get("type") {
+        Some(Json::String(kind)) => kind,
+        Some(Json::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Json::as_str)
+            .find(|kind| *kind != "null")
+            .unwrap_or("null"),
+        _ => "string",
+    }
+}
+
+/// Whether `null` is one of its types.
+pub(super) fn takes_null(schema: &Object) -> bool {
+    match schema.get("type") {
+        Some(Json::String(kind)) => kind == "null",
+        Some(Json::Array(kinds)) => kinds.iter().any(|kind| kind == "null"),
+        _ => false,
+    }
+}
+
+/// The words it allows, where it allows only some.
+pub(super) fn words(schema: &Object) -> Vec<&str> {
+    let listed = schema.get("enum").and_then(Json::as_array);
+    let documented = schema.get("oneOf").and_then(Json::as_array);
+    listed
+        .into_iter()
+        .flatten()
+        .chain(schema.get("const"))
+        .chain(
+            documented
+                .into_iter()
+                .flatten()
+                .filter_map(|one| one.get("const")),
+        )
+        .filter_map(Json::as_str)
+        .collect()
+}
+
+/// The keys of which exactly one must be there.
+pub(super) fn choices(schema: &Object) -> Vec<&str> {
+    let list = schema.get("oneOf").and_then(Json::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(|one| one.get("required")?.get(0)?.as_str())
+        .collect()
+}
+
+/// The least and the most it allows.
+pub(super) fn bounds(schema: &Object) -> (Option<i64>, Option<i64>) {
+    let number = |key| schema.get(key).and_then(Json::as_i64);
+    (number("minimum"), number("maximum"))
+}
+
+/// What stands there, as a message shows it.
+pub(super) fn found(node: &Node) -> String {
+    match &node.value {
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "a mapping".to_owned(),
+        Value::Scalar(scalar) => match scalar.kind() {
+            Kind::Null => "nothing".to_owned(),
+            Kind::Text => quoted(&scalar.text),
+            Kind::Bool(_) | Kind::Integer(_) | Kind::Float => scalar.text.clone(),
+        },
+    }
+}

@@ -1,0 +1,116 @@
+//! From the names in the configuration to addresses.
+//!
+//! A backend given by address is taken as it is; one given by name is looked up
+//! when the configuration is loaded, and each of its addresses becomes a
+//! backend of its own. The look-up is a `ServiceDiscovery`, the interface every
+//! other source of backends has as well.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
+use pingora_core::{Error, ErrorType};
+use pingora_load_balancing::Backend;
+use pingora_load_balancing::discovery::ServiceDiscovery;
+
+use crate::config;
+use crate::upstream::Resolved;
+
+/// One configured backend as a source of addresses.
+struct Named<'a>(&'a config::Backend);
+
+#[async_trait]
+impl ServiceDiscovery for Named<'_> {
+    async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
+        let found = tokio::net::lookup_host(&self.0.address).await.map_err(|error| {
+            Error::because(ErrorType::ConnectNoRoute, "looking up a backend's name", error)
+        })?;
+        let backend = |address: SocketAddr| Backend {
+            addr: PingoraAddr::Inet(address),
+            weight: self.0.weight as usize,
+            ext: pingora_load_balancing::Extensions::new(),
+        };
+        Ok((found.map(backend).collect(), HashMap::new()))
+    }
+}
+
+/// A backend's name has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("upstream `{upstream}`: cannot look up backend `{backend}`: {reason}")]
+pub struct ResolveError {
+    upstream: String,
+    backend: String,
+    reason: String,
+}
+
+/// The addresses of every upstream's backends, in the configuration's order.
+pub async fn resolve(upstreams: &[config::Upstream]) -> Result<Vec<Vec<Resolved>>, ResolveError> {
+    let mut all = Vec::with_capacity(upstreams.len());
+    for upstream in upstreams {
+        let mut resolved = Vec::with_capacity(upstream.backends.len());
+        for backend in &upstream.backends {
+            let addresses = addresses(backend).await.map_err(|reason| ResolveError {
+                upstream: upstream.name.clone(),
+                backend: backend.address.clone(),
+                reason,
+            })?;
+            resolved.extend(addresses.into_iter().map(|address| Resolved {
+                address,
+                backend: backend.clone(),
+            }));
+        }
+        all.push(resolved);
+    }
+    Ok(all)
+}
+
+async fn addresses(backend: &config::Backend) -> Result<Vec<SocketAddr>, String> {
+    if let Ok(address) = backend.address.parse() {
+        return Ok(vec![address]);
+    }
+    let (found, _) = Named(backend)
+        .discover()
+        .await
+        .map_err(|error| error.root_cause().to_string())?;
+    let addresses: Vec<SocketAddr> = found
+        .iter()
+        .filter_map(|backend| backend.addr.as_inet().copied())
+        .collect();
+    if addresses.is_empty() {
+        return Err("the name has no address".to_owned());
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(address: &str) -> config::Backend {
+        config::Backend {
+            address: address.to_owned(),
+            weight: 3,
+            backup: false,
+            zone: None,
+            labels: std::collections::BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_taken_as_it_is() {
+        let found = addresses(&backend("[::1]:80")).await;
+        assert_eq!(found, Ok(vec!["[::1]:80".parse().expect("valid")]));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up() {
+        let found = addresses(&backend("localhost:81")).await.expect("known");
+        assert!(found.iter().all(|a| a.ip().is_loopback() && a.port() == 81));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_an_error() {
+        assert!(addresses(&backend("nobody.invalid:80")).await.is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! What a newcomer starts first: a backend to balance over.
+
+pub mod backend;

@@ -1,0 +1,14 @@
+//! Stage 6: what happened, told to metrics and the access log.
+//!
+//! The data plane describes every finished request as an [`Outcome`] and every
+//! try at a backend as an [`Attempt`]; only the [`Recorder`] counts, times and
+//! logs.
+
+pub use access_log::{AccessLog, QUEUE_LINES};
+pub use outcome::{Attempt, Connection, Description, Handles, Outcome, Pick, Times};
+pub use recorder::Recorder;
+
+mod access_log;
+pub mod metrics;
+mod outcome;
+mod recorder;

@@ -1,0 +1,356 @@
+//! The tries to get an answer from a backend: choosing, waiting, failing over.
+//!
+//! A retry is planned the moment a try fails: only when the policy and the
+//! budget allow it *and* another backend was taken for it. So a failure is
+//! never traded for a worse one, and the client gets the first backend's own
+//! answer when there is nowhere else to go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_proxy::Session;
+
+use super::context::{Context, Planned, downstream};
+use super::{intake, record};
+use crate::clock;
+use crate::listen::Downstream;
+use crate::observe::Recorder;
+use crate::observe::metrics::Answer;
+use crate::reject::Reject;
+use crate::upstream::{Ask, Failure, Selection, Unavailable, Upstream, retry};
+
+/// Tries on stale pooled connections that are repeated without being counted.
+const MAX_STALE: u32 = 3;
+
+/// The marker of a response that is dropped because another backend is asked.
+pub(super) const RETRY_STATUS: ErrorType = ErrorType::Custom("RetryStatus");
+
+/// Chooses the backend of the next try.
+pub(super) async fn peer(session: &Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    let live = Arc::clone(&ctx.live);
+    let index = ctx.upstream.ok_or_else(|| refuse(ctx, Reject::Internal))?;
+    let group = &live.groups()[index];
+    let selection = match ctx.attempts.planned.take() {
+        Some(planned) => {
+            if !planned.wait.is_zero() {
+                tokio::time::sleep(planned.wait).await;
+            }
+            Ok(planned.selection)
+        }
+        None => first(&group.upstream, session, ctx).await,
+    };
+    let selection = selection.map_err(|reason| refuse(ctx, reason))?;
+    let now = clock::now();
+    let wish = ctx.wish(session, now);
+    if wish.left.is_zero() {
+        return Err(refuse(ctx, Reject::RequestTimeout));
+    }
+    let peer = group.transports[selection.member()].peer(&wish);
+    ctx.times.begin_attempt(now);
+    ctx.attempts.count += 1;
+    ctx.attempts.recorded = false;
+    ctx.attempts.counted = false;
+    ctx.attempts.response = None;
+    ctx.attempts.selection = Some(selection);
+    Ok(peer)
+}
+
+/// Ends the request with `reason`, which [`super::answer`] turns into a response.
+fn refuse(ctx: &mut Context, reason: Reject) -> Box<Error> {
+    ctx.reject = Some(reason);
+    Error::explain(ErrorType::HTTPStatus(reason.status().as_u16()), reason.label())
+}
+
+/// The first try's backend, waited for in the queue where all are at their cap.
+async fn first(
+    upstream: &Upstream,
+    session: &Session,
+    ctx: &mut Context,
+) -> Result<Selection, Reject> {
+    match select(upstream, session, ctx, false) {
+        Ok(selection) => Ok(selection),
+        Err(Unavailable::NoBackend) => Err(Reject::NoBackend),
+        Err(Unavailable::Saturated) => queue(upstream, session, ctx).await,
+    }
+}
+
+fn select(
+    upstream: &Upstream,
+    session: &Session,
+    ctx: &Context,
+    queued: bool,
+) -> Result<Selection, Unavailable> {
+    let facts = ctx.facts(session);
+    let sticky = upstream
+        .sticky_name()
+        .and_then(|name| intake::cookie(facts.headers, name));
+    upstream.select(&Ask {
+        facts: &facts,
+        algorithm: ctx.algorithm,
+        tried: &ctx.attempts.tried,
+        sticky,
+        unix_now: sticky.map_or(0, |_| clock::unix_seconds()),
+        now: clock::now(),
+        random: rand::random(),
+        queued,
+    })
+}
+
+/// Waits until a backend is below its cap again.
+async fn queue(
+    upstream: &Upstream,
+    session: &Session,
+    ctx: &mut Context,
+) -> Result<Selection, Reject> {
+    let queue = upstream.queue();
+    let mut ticket = queue
+        .enter(&ctx.attempts.tried)
+        .map_err(|_| Reject::Saturated)?;
+    let entered = clock::now();
+    let wait = async {
+        loop {
+            let freed = ticket.freed();
+            match select(upstream, session, ctx, true) {
+                Ok(selection) => return Ok(selection),
+                Err(Unavailable::NoBackend) => return Err(Reject::NoBackend),
+                Err(Unavailable::Saturated) => freed.await,
+            }
+        }
+    };
+    let limit = ctx.queue_timeout().min(ctx.left(entered));
+    let outcome = tokio::time::timeout(limit, wait).await;
+    ctx.times.queued = clock::now().since(entered);
+    outcome.unwrap_or(Err(Reject::QueueTimeout))
+}
+
+/// A connection to the backend is ready.
+pub(super) fn connected(ctx: &mut Context, reused: bool) {
+    ctx.times.connected = clock::now();
+    ctx.times.reused = reused;
+    if let (Some(selection), false) = (&ctx.attempts.selection, reused) {
+        selection.endpoint().record_connected(ctx.times.connected);
+    }
+}
+
+/// The backend could not be connected to: notes it, and plans a retry where that is allowed.
+pub(super) fn fail_to_connect(
+    recorder: &Recorder,
+    session: &Session,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+) -> Box<Error> {
+    let reason = connect_reason(&error);
+    ctx.reject = Some(reason);
+    let retry = failed(recorder, session, ctx, Failure::Connect, reason.label());
+    error.set_retry(retry);
+    error
+}
+
+/// A try failed after its connection was made: notes whose fault it was, and plans a retry.
+pub(super) fn fail_after_connect(
+    recorder: &Recorder,
+    session: &Session,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    if *error.etype() == RETRY_STATUS {
+        // Planned when the response's status was seen.
+        error.set_retry(ctx.attempts.planned.is_some());
+        return error;
+    }
+    error.retry.decide_reuse(reused);
+    let stale = error.retry();
+    let reason = reason(session, ctx, &error);
+    ctx.reject = Some(reason);
+    let retry = match reason {
+        Reject::BackendReset if stale && repeat_stale(recorder, session, ctx) => true,
+        Reject::BackendReset | Reject::BadResponse => {
+            failed(recorder, session, ctx, Failure::Reset, reason.label())
+        }
+        Reject::BackendTimeout | Reject::RequestTimeout => {
+            failed(recorder, session, ctx, Failure::Timeout, reason.label())
+        }
+        _ => false,
+    };
+    error.set_retry(retry);
+    error
+}
+
+/// Tells everybody of a failed try, once a retry is planned or not.
+fn failed(
+    recorder: &Recorder,
+    session: &Session,
+    ctx: &mut Context,
+    failure: Failure,
+    why: &'static str,
+) -> bool {
+    if let (Some(selection), false) = (&ctx.attempts.selection, ctx.attempts.counted) {
+        selection.endpoint().record_failure(clock::now(), failure);
+    }
+    plan(recorder, session, ctx, failure, why)
+}
+
+/// The backend had closed a pooled connection before our request reached it.
+///
+/// That says nothing about the backend, so the try is repeated, there if need
+/// be, without being counted, where the request may be sent twice at all.
+fn repeat_stale(recorder: &Recorder, session: &Session, ctx: &mut Context) -> bool {
+    if !session.req_header().method.is_idempotent()
+        || !replayable(session)
+        || ctx.attempts.stale >= MAX_STALE
+    {
+        return false;
+    }
+    ctx.attempts.stale += 1;
+    match select_next(session, ctx) {
+        Some(selection) => {
+            go_on(recorder, ctx, selection, Duration::ZERO, "stale_connection");
+            true
+        }
+        None => false,
+    }
+}
+
+fn replayable(session: &Session) -> bool {
+    session.response_written().is_none() && !session.as_ref().retry_buffer_truncated()
+}
+
+/// Whether a response with this status is dropped because another backend will be asked.
+pub(super) fn retry_status(
+    recorder: &Recorder,
+    session: &Session,
+    ctx: &mut Context,
+    status: StatusCode,
+) -> bool {
+    let failure = Failure::Status(status);
+    let live = Arc::clone(&ctx.live);
+    let listed = ctx
+        .route
+        .is_some_and(|found| live.retry(found.route).lists(failure));
+    listed && plan(recorder, session, ctx, failure, "status")
+}
+
+/// Plans another try on another backend; whether there will be one.
+fn plan(
+    recorder: &Recorder,
+    session: &Session,
+    ctx: &mut Context,
+    failure: Failure,
+    why: &'static str,
+) -> bool {
+    let live = Arc::clone(&ctx.live);
+    let (Some(found), Some(index)) = (ctx.route, ctx.upstream) else {
+        return false;
+    };
+    let policy = live.retry(found.route);
+    let verdict = policy.decide(&retry::Attempt {
+        failure,
+        method: &session.req_header().method,
+        retries: ctx.attempts.retries,
+        body_replayable: !session.as_ref().retry_buffer_truncated(),
+        response_started: session.response_written().is_some(),
+    });
+    let retry::Verdict::Retry { budgeted } = verdict else {
+        return false;
+    };
+    if ctx.left(clock::now()).is_zero() {
+        return false;
+    }
+    if budgeted && ctx.attempts.permit.is_none() {
+        let group = &live.groups()[index];
+        ctx.attempts.permit = group.upstream.retry_permit(policy.budget());
+        if ctx.attempts.permit.is_none() {
+            recorder.retry_budget_exhausted(&group.metrics);
+            return false;
+        }
+    }
+    if let Some(selection) = &ctx.attempts.selection {
+        ctx.attempts.tried.insert(selection.member());
+    }
+    let Some(selection) = select_next(session, ctx) else {
+        return false;
+    };
+    let wait = policy.backoff(ctx.attempts.retries, rand::random());
+    ctx.attempts.retries += 1;
+    go_on(recorder, ctx, selection, wait, why);
+    true
+}
+
+fn select_next(session: &Session, ctx: &Context) -> Option<Selection> {
+    let upstream = &ctx.live.groups()[ctx.upstream?].upstream;
+    select(upstream, session, ctx, false).ok()
+}
+
+/// Ends the current try and keeps the next one's backend.
+fn go_on(
+    recorder: &Recorder,
+    ctx: &mut Context,
+    selection: Selection,
+    wait: Duration,
+    why: &'static str,
+) {
+    let answer = match ctx.attempts.response {
+        Some(status) => Answer::Status(status),
+        None => Answer::Failed,
+    };
+    record::attempt(recorder, ctx, answer, Some(why));
+    ctx.attempts.retried.push(why);
+    ctx.attempts.selection = None;
+    ctx.times.lost = clock::now().since(ctx.started).saturating_sub(ctx.times.queued);
+    ctx.attempts.planned = Some(Planned { selection, wait });
+}
+
+/// What a failed connection is called.
+fn connect_reason(error: &Error) -> Reject {
+    match error.etype() {
+        ErrorType::ConnectTimedout => Reject::ConnectTimeout,
+        ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError => Reject::BackendTls,
+        _ => Reject::ConnectFailed,
+    }
+}
+
+/// What an error after the connection is called, and so whose fault it is.
+pub(super) fn reason(session: &Session, ctx: &Context, error: &Error) -> Reject {
+    if let (ErrorType::HTTPStatus(_), Some(reason)) = (error.etype(), ctx.reject) {
+        return reason;
+    }
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
+            if ctx.left(clock::now()).is_zero() {
+                Reject::RequestTimeout
+            } else {
+                Reject::BackendTimeout
+            }
+        }
+        (
+            ErrorSource::Upstream,
+            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2,
+        ) => Reject::BadResponse,
+        (ErrorSource::Upstream, _) => Reject::BackendReset,
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Reject::BodyTimeout,
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::WriteTimedout
+            | ErrorType::ConnectionClosed
+            | ErrorType::ConnectError
+            | ErrorType::H2Error,
+        ) => {
+            if downstream(session).is_some_and(Downstream::expired) {
+                Reject::RequestTimeout
+            } else {
+                Reject::ClientClosed
+            }
+        }
+        (ErrorSource::Downstream, _) => Reject::BadRequest,
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Reject::Internal,
+    }
+}

@@ -1,0 +1,34 @@
+//! Header changes from the configuration, on requests and on responses.
+
+use pingora_core::Result;
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use crate::config::HeaderEdits;
+
+/// Changes a request's headers: remove, then set, then add.
+pub(super) fn request(header: &mut RequestHeader, edits: &HeaderEdits) -> Result<()> {
+    for name in &edits.remove {
+        header.remove_header(name);
+    }
+    for (name, value) in &edits.set {
+        header.insert_header(name.clone(), value.clone())?;
+    }
+    for (name, value) in &edits.add {
+        header.append_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}
+
+/// Changes a response's headers: remove, then set, then add.
+pub(super) fn response(header: &mut ResponseHeader, edits: &HeaderEdits) -> Result<()> {
+    for name in &edits.remove {
+        header.remove_header(name);
+    }
+    for (name, value) in &edits.set {
+        header.insert_header(name.clone(), value.clone())?;
+    }
+    for (name, value) in &edits.add {
+        header.append_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Stage 5, the data plane: the one place that acts on what the stages decide.
+//!
+//! Pingora calls the phases of [`Proxy`]; each is a few lines that hand over to
+//! a file named after what happens: [`intake`] decides, [`attempt`] chooses a
+//! backend and fails over, [`forward`] and [`reply`] shape what goes out and
+//! what comes back, [`answer`] speaks in a backend's stead, [`record`] tells
+//! `observe`.
+
+mod answer;
+mod attempt;
+mod context;
+mod edit;
+mod forward;
+mod intake;
+mod peer;
+mod record;
+mod reply;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use crate::listen::{self, Connections};
+use crate::observe::Recorder;
+use crate::reject::Reject;
+use crate::snapshot::{Published, Snapshot};
+pub use context::Context;
+pub use peer::{Identity, Transport};
+
+/// The state requests are served by.
+pub type Live = Snapshot<Transport>;
+
+/// The load balancer, as Pingora calls it.
+pub struct Proxy {
+    published: Arc<Published<Transport>>,
+    connections: Arc<Connections>,
+    recorder: Arc<Recorder>,
+}
+
+impl Proxy {
+    /// A proxy that serves what is published.
+    #[must_use]
+    pub const fn new(
+        published: Arc<Published<Transport>>,
+        connections: Arc<Connections>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        Self {
+            published,
+            connections,
+            recorder,
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.published.load())
+    }
+
+    /// No modules: each would cost every request an allocation.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        intake::arrive(&self.connections, session, ctx);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        match intake::decide(session, ctx) {
+            Ok(intake::Decision::Forward) => return Ok(false),
+            Ok(intake::Decision::Answer) => answer::route(session, ctx).await?,
+            Err(reason) => answer::reject(session, ctx, reason).await?,
+        }
+        Ok(true)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        intake::count_body(body.as_ref().map_or(0, Bytes::len), ctx)
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        attempt::peer(session, ctx).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        attempt::connected(ctx, reused);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        forward::request(session, request, ctx)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        reply::receive(&self.recorder, session, response, ctx)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        reply::body(end_of_stream, ctx)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        attempt::fail_to_connect(&self.recorder, session, ctx, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        attempt::fail_after_connect(&self.recorder, session, ctx, error, client_reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        answer::failure(session, error, ctx).await
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Context,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+        record::request(&self.recorder, session, ctx);
+        ctx.attempts = context::Attempts::default();
+    }
+}
+
+/// Records connections that never became a request.
+pub struct Doorman {
+    published: Arc<Published<Transport>>,
+    recorder: Arc<Recorder>,
+}
+
+impl Doorman {
+    /// Records with `recorder`.
+    #[must_use]
+    pub const fn new(published: Arc<Published<Transport>>, recorder: Arc<Recorder>) -> Self {
+        Self {
+            published,
+            recorder,
+        }
+    }
+}
+
+impl listen::Observer for Doorman {
+    fn refused(&self, listener: usize, client: IpAddr, reason: Reject) {
+        let live = self.published.load();
+        record::refused(&self.recorder, &live, listener, client, reason);
+    }
+}

@@ -1,0 +1,147 @@
+//! What Pingora needs to know to reach a backend, prepared once per snapshot.
+//!
+//! Everything Pingora leaves open is set: every timeout, a server name for
+//! every TLS connection (an empty one would turn verification off), and a pool
+//! key of the upstream's own (Pingora's leaves out the CA, so two upstreams with
+//! different trust could share a connection).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::protocols::ALPN;
+use pingora_core::upstreams::peer::{
+    H1UpgradePolicy, HttpPeer, Tracer, Tracing,
+};
+use pingora_core::utils::tls::{CertKey, WrappedX509};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::config;
+use crate::upstream::Endpoint;
+
+/// Streams one HTTP/2 connection to a backend carries at most.
+const MAX_H2_STREAMS: usize = 100;
+
+/// How one backend is reached.
+#[derive(Debug)]
+pub struct Transport {
+    template: HttpPeer,
+    protocol: config::Protocol,
+    timeouts: config::Timeouts,
+}
+
+/// Certificates an upstream's connections use, read when the configuration is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Authorities to trust instead of the system's.
+    pub ca: Option<Arc<[WrappedX509]>>,
+    /// Certificate and key shown to the backend.
+    pub client: Option<Arc<CertKey>>,
+}
+
+/// What one request asks of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// Time left until the request's deadline.
+    pub(super) left: Duration,
+    /// The client speaks HTTP/2.
+    pub(super) http2: bool,
+    /// The client asks to switch protocols.
+    pub(super) upgrade: Option<Upgrade>,
+}
+
+/// Which protocol a client asks to switch to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    /// WebSocket, whose handshake Pingora checks.
+    WebSocket,
+    /// Any other but HTTP/2, handed on as it is.
+    Other,
+}
+
+impl Transport {
+    /// Prepares the way to one backend of `upstream`.
+    #[must_use]
+    pub fn new(upstream: &config::Upstream, identity: &Identity, endpoint: &Arc<Endpoint>) -> Self {
+        let address = endpoint.address();
+        let tls = upstream.tls.as_ref();
+        let sni = tls.map_or_else(String::new, |tls| server_name(tls, endpoint));
+        let mut template = HttpPeer::new(address, tls.is_some(), sni);
+        template.group_key = xxh3_64(upstream.name.as_bytes());
+        template.client_cert_key = identity.client.clone();
+        let options = &mut template.options;
+        options.verify_cert = tls.is_none_or(|tls| tls.verify);
+        options.verify_hostname = options.verify_cert;
+        options.ca = identity.ca.clone();
+        options.max_h2_streams = MAX_H2_STREAMS;
+        options.idle_timeout = Some(upstream.timeouts.idle);
+        options.tracer = Some(Tracer(Box::new(Gauge(Arc::clone(endpoint)))));
+        Self {
+            template,
+            protocol: upstream.protocol,
+            timeouts: upstream.timeouts,
+        }
+    }
+
+    /// The peer for one attempt.
+    pub(super) fn peer(&self, wish: &Wish) -> Box<HttpPeer> {
+        let mut peer = Box::new(self.template.clone());
+        let options = &mut peer.options;
+        let connect = self.timeouts.connect.min(wish.left);
+        options.connection_timeout = Some(connect);
+        // The TCP connection and the TLS handshake each get the connect timeout.
+        options.total_connection_timeout = Some((connect * 2).min(wish.left));
+        options.read_timeout = Some(self.timeouts.read.min(wish.left));
+        options.write_timeout = Some(self.timeouts.write.min(wish.left));
+        options.alpn = self.alpn(wish);
+        if wish.upgrade.is_some() {
+            options.read_timeout = Some(self.timeouts.tunnel);
+        }
+        if wish.upgrade == Some(Upgrade::Other) {
+            options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Preserve;
+        }
+        peer
+    }
+
+    fn alpn(&self, wish: &Wish) -> ALPN {
+        let tls = self.template.is_tls();
+        match self.protocol {
+            // Upgrades exist in HTTP/1.1 only.
+            _ if wish.upgrade.is_some() => ALPN::H1,
+            config::Protocol::Http1 => ALPN::H1,
+            config::Protocol::Http2 => ALPN::H2,
+            config::Protocol::Auto if tls => ALPN::H2H1,
+            config::Protocol::Auto if wish.http2 => ALPN::H2,
+            config::Protocol::Auto => ALPN::H1,
+        }
+    }
+}
+
+fn server_name(tls: &config::UpstreamTls, endpoint: &Endpoint) -> String {
+    tls.sni
+        .clone()
+        .unwrap_or_else(|| host_of(endpoint.name()).to_owned())
+}
+
+/// The host of `host:port`, without the brackets of an IPv6 address.
+fn host_of(name: &str) -> &str {
+    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Keeps the backend's count of open connections.
+#[derive(Debug)]
+struct Gauge(Arc<Endpoint>);
+
+impl Tracing for Gauge {
+    fn on_connected(&self) {
+        self.0.connection_opened();
+    }
+
+    fn on_disconnected(&self) {
+        self.0.connection_closed();
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Tracing> {
+        Box::new(Self(Arc::clone(&self.0)))
+    }
+}

@@ -1,0 +1,115 @@
+//! The backend's response on its way to the client.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{self, HeaderName};
+use pingora_core::{Error, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::context::{Context, downstream};
+use super::{attempt, edit, intake, record};
+use crate::clock;
+use crate::observe::Recorder;
+use crate::observe::metrics::Answer;
+use crate::upstream::Failure;
+
+/// Fields of a response that belong to the backend's connection.
+const HOP_BY_HOP: [HeaderName; 4] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::UPGRADE,
+];
+
+/// A response header arrived: measures it, and drops it where another backend will be asked.
+pub(super) fn receive(
+    recorder: &Recorder,
+    session: &mut Session,
+    header: &mut ResponseHeader,
+    ctx: &mut Context,
+) -> Result<()> {
+    let upgraded = header.status == StatusCode::SWITCHING_PROTOCOLS;
+    if header.status.is_informational() && !upgraded {
+        return Ok(());
+    }
+    ctx.times.first_byte = clock::now();
+    measure(header.status, ctx);
+    if attempt::retry_status(recorder, session, ctx, header.status) {
+        return Err(Error::explain(attempt::RETRY_STATUS, header.status.as_str().to_owned()));
+    }
+    record::attempt(recorder, ctx, Answer::Status(header.status), None);
+    if upgraded {
+        if let Some(connection) = downstream(session) {
+            connection.become_tunnel();
+        }
+        return Ok(());
+    }
+    strip_hop_by_hop(header);
+    stick(session, header, ctx)?;
+    match ctx.route() {
+        Some(route) => edit::response(header, &route.response_headers),
+        None => Ok(()),
+    }
+}
+
+/// A piece of the response's body passes; notes when the last one does.
+pub(super) fn body(end_of_stream: bool, ctx: &mut Context) -> Result<Option<Duration>> {
+    if end_of_stream {
+        ctx.times.answered = clock::now();
+    }
+    Ok(None)
+}
+
+/// Tells the backend's live state how it did.
+fn measure(status: StatusCode, ctx: &mut Context) {
+    let Some(selection) = &ctx.attempts.selection else {
+        return;
+    };
+    let times = &ctx.times;
+    if status.is_server_error() {
+        selection.endpoint().record_failure(times.first_byte, Failure::Status(status));
+    } else {
+        let first_byte = times.first_byte.since(times.connected);
+        selection.endpoint().record_response(times.first_byte, first_byte);
+    }
+    ctx.attempts.counted = true;
+    ctx.attempts.response = Some(status);
+}
+
+fn strip_hop_by_hop(header: &mut ResponseHeader) {
+    if let Some(connection) = header.headers.get(header::CONNECTION).cloned() {
+        let named = connection.to_str().unwrap_or_default().split(',');
+        for name in named.map(str::trim) {
+            let framing = name.eq_ignore_ascii_case("transfer-encoding") || name.eq_ignore_ascii_case("content-length");
+            if !name.is_empty() && !framing {
+                header.remove_header(name);
+            }
+        }
+        header.remove_header(&header::CONNECTION);
+    }
+    for name in &HOP_BY_HOP {
+        if header.headers.contains_key(name) {
+            header.remove_header(name);
+        }
+    }
+}
+
+/// Binds the client to the backend that answered, where the upstream is sticky.
+fn stick(session: &Session, header: &mut ResponseHeader, ctx: &Context) -> Result<()> {
+    let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
+        return Ok(());
+    };
+    let upstream = &ctx.live.groups()[index].upstream;
+    let Some(name) = upstream.sticky_name() else {
+        return Ok(());
+    };
+    let headers = &session.req_header().headers;
+    let presented = intake::cookie(headers, name);
+    let secure = ctx.origin.secure(headers);
+    match upstream.sticky_cookie(selection, presented, clock::unix_seconds(), secure) {
+        Some(cookie) => header.append_header(header::SET_COOKIE, cookie).map(|_| ()),
+        None => Ok(()),
+    }
+}

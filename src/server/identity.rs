@@ -1,0 +1,62 @@
+//! Certificates and keys for TLS to backends, read before anything starts.
+//!
+//! Pingora panics on a certificate it cannot parse, so each is parsed here first.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::StartError;
+use crate::config::{ClientCert, Upstream};
+use crate::proxy::Identity;
+
+/// Reads what the connections of `upstream` use.
+pub(super) fn load(upstream: &Upstream) -> Result<Identity, StartError> {
+    let Some(tls) = &upstream.tls else {
+        return Ok(Identity::default());
+    };
+    let blame = |(path, reason): (String, String)| StartError::Identity {
+        upstream: upstream.name.clone(),
+        path,
+        reason,
+    };
+    let ca = tls.ca.as_deref().map(authorities).transpose();
+    let client = tls.client_cert.as_ref().map(client).transpose();
+    Ok(Identity {
+        ca: ca.map_err(blame)?,
+        client: client.map_err(blame)?,
+    })
+}
+
+type Unusable = (String, String);
+
+fn authorities(path: &Path) -> Result<Arc<[WrappedX509]>, Unusable> {
+    let wrap = |certificate: Vec<u8>| WrappedX509::new(certificate, parse_x509);
+    Ok(certificates(path)?.into_iter().map(wrap).collect())
+}
+
+fn client(files: &ClientCert) -> Result<Arc<CertKey>, Unusable> {
+    let chain = certificates(&files.cert)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| (files.key.display().to_string(), error.to_string()))?;
+    Ok(Arc::new(CertKey::new(chain, key.secret_der().to_vec())))
+}
+
+/// The certificates in a PEM file: at least one, all of them readable.
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, Unusable> {
+    let blame = |reason: String| (path.display().to_string(), reason);
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| blame(error.to_string()))?;
+    let mut certificates = Vec::new();
+    for certificate in found {
+        let der = certificate.map_err(|error| blame(error.to_string()))?;
+        x509_parser::parse_x509_certificate(&der).map_err(|error| blame(error.to_string()))?;
+        certificates.push(der.to_vec());
+    }
+    if certificates.is_empty() {
+        return Err(blame("holds no certificate".to_owned()));
+    }
+    Ok(certificates)
+}

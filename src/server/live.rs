@@ -1,0 +1,58 @@
+//! Tells the metrics what the other parts know at the moment of a scrape.
+
+use std::sync::Arc;
+
+use crate::listen::Connections;
+use crate::observe::metrics::{BackendState, Live, Metrics};
+use crate::proxy::Transport;
+use crate::snapshot::{Group, Published};
+
+/// Makes `metrics` report what is published and what is connected.
+pub(super) fn report(
+    metrics: &Metrics,
+    published: &Arc<Published<Transport>>,
+    connections: &Arc<Connections>,
+) {
+    let (published, connections) = (Arc::clone(published), Arc::clone(connections));
+    metrics.set_live(Box::new(move |tell| {
+        let snapshot = published.load();
+        for (index, listener) in snapshot.config().listeners.iter().enumerate() {
+            tell(Live::Listener {
+                listener: &listener.name,
+                active_connections: connections.open(index) as u64,
+            });
+        }
+        for group in snapshot.groups() {
+            upstream(group, tell);
+        }
+    }));
+}
+
+fn upstream(group: &Group<Transport>, tell: &mut dyn FnMut(Live<'_>)) {
+    let upstream = &group.upstream;
+    tell(Live::Upstream {
+        upstream: upstream.name(),
+        algorithm: upstream.algorithm(),
+        waiting: upstream.queue().waiting() as u64,
+    });
+    let mut last = "";
+    for member in upstream.members() {
+        let endpoint = &member.endpoint;
+        if endpoint.name() == last {
+            continue;
+        }
+        last = endpoint.name();
+        tell(Live::Backend {
+            upstream: upstream.name(),
+            backend: endpoint.name(),
+            in_flight: u64::from(endpoint.in_flight()),
+            connections: endpoint.connections() as u64,
+            weight: f64::from(member.weight),
+            state: if endpoint.is_up() {
+                BackendState::Up
+            } else {
+                BackendState::Down
+            },
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! The composition root: builds every part, hands Pingora its services, owns
+//! the order in which they start and stop.
+
+mod bind;
+mod drain;
+mod identity;
+mod live;
+mod signals;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerOptions;
+use pingora_core::protocols::http::v2::server::default_h2_options;
+use pingora_core::server::configuration::{Opt, ServerConf};
+use pingora_core::server::{RunArgs, Server as Pingora};
+use pingora_core::services::background::background_service;
+use pingora_core::services::listening::Service;
+use pingora_proxy::{HttpProxy, http_proxy};
+
+use crate::clock;
+use crate::config::Config;
+use crate::control::discovery::{self, ResolveError};
+use crate::listen::{self, Connections, Frontend};
+use crate::observe::{AccessLog, Recorder};
+use crate::observe::metrics::Metrics;
+use crate::proxy::{Doorman, Proxy, Transport};
+use crate::snapshot::{Parts, Published, Snapshot};
+use crate::upstream::sticky::Signer;
+pub use signals::Interrupt;
+
+/// Tries that Pingora lets one request make: more than the configuration ever allows.
+const MAX_TRIES: usize = 16;
+
+/// Kept beyond the drain, in case our own end of it fails.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How the process is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Take the sockets over from the running process.
+    pub upgrade: bool,
+    /// Where the two processes meet; `None` derives it from the listeners' addresses.
+    pub upgrade_socket: Option<PathBuf>,
+    /// What an interrupt (Ctrl-C) does.
+    pub interrupt: Interrupt,
+}
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken or not ours.
+    #[error("{what}: cannot listen on {address}: {source}")]
+    Bind {
+        /// Which part of the configuration wants it.
+        what: String,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A backend's name has no address.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// A certificate or key cannot be used.
+    #[error("upstream `{upstream}`: {path}: {reason}")]
+    Identity {
+        /// The upstream.
+        upstream: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The access log cannot be opened.
+    #[error("access log: {0}")]
+    AccessLog(io::Error),
+    /// The system gave no runtime.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+}
+
+/// A load balancer that is ready to run.
+pub struct Server {
+    pingora: Pingora,
+    interrupt: Interrupt,
+    metrics: Arc<Metrics>,
+    published: Arc<Published<Transport>>,
+    recorder: Arc<Recorder>,
+}
+
+impl Server {
+    /// Builds everything `config` asks for. Nothing is served before [`Server::run`].
+    pub fn new(config: Config, options: Options) -> Result<Self, StartError> {
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!(%error, "cannot raise the limit of open files");
+        }
+        let config = Arc::new(config);
+        if !options.upgrade {
+            bind::check(&config)?;
+        }
+        let metrics = Arc::new(Metrics::new());
+        let published = Arc::new(Published::new(first_snapshot(&config, &metrics)?));
+        let connections = Arc::new(Connections::new(&config));
+        let recorder = Arc::new(recorder(&config, &metrics)?);
+        live::report(&metrics, &published, &connections);
+        metrics.config_loaded(clock::unix_seconds() as f64);
+
+        let conf = pingora_conf(&config, &options);
+        let opt = Opt {
+            upgrade: options.upgrade,
+            ..Opt::default()
+        };
+        let mut pingora = Pingora::new_with_opt_and_conf(opt, conf);
+        pingora.bootstrap();
+        let conf = Arc::clone(&pingora.configuration);
+        let app = Arc::new(app(&config, &conf, &published, &connections, &recorder));
+        let doorman = Doorman::new(Arc::clone(&published), Arc::clone(&recorder));
+        let frontend = Frontend::new(app, Arc::clone(&connections), doorman);
+        let mut service = Service::new("http".to_owned(), frontend);
+        for listener in &config.listeners {
+            service.add_listener(listen::endpoint(listener));
+        }
+        pingora.add_service(service);
+        let drain = drain::Drain::new(&config, &connections, &recorder);
+        pingora.add_service(background_service("control", drain));
+        Ok(Self {
+            pingora,
+            interrupt: options.interrupt,
+            metrics,
+            published,
+            recorder,
+        })
+    }
+
+    /// The metrics, for a display in the same process.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Serves until a signal ends it.
+    pub fn run(self) {
+        for listener in &self.published.load().config().listeners {
+            tracing::info!(listener = listener.name, address = %listener.address, "listening");
+        }
+        self.pingora.run(RunArgs {
+            shutdown_signal: Box::new(signals::Signals::new(self.interrupt)),
+        });
+        self.recorder.close();
+        tracing::info!("stopped");
+    }
+}
+
+fn recorder(config: &Config, metrics: &Metrics) -> Result<Recorder, StartError> {
+    let open = |log| AccessLog::open(log, metrics.access_log_dropped());
+    let log = config.access_log.as_ref().map(open).transpose();
+    Ok(Recorder::new(log.map_err(StartError::AccessLog)?))
+}
+
+fn first_snapshot(
+    config: &Arc<Config>,
+    metrics: &Metrics,
+) -> Result<Snapshot<Transport>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let resolved = runtime.block_on(discovery::resolve(&config.upstreams))?;
+    let identities = config
+        .upstreams
+        .iter()
+        .map(identity::load)
+        .collect::<Result<Vec<_>, _>>()?;
+    let signer = Arc::new(Signer::new(config.server.secret.as_ref(), rand::random()));
+    let parts = Parts {
+        resolved: &resolved,
+        signer: &signer,
+        metrics,
+        transport: &|index, member| {
+            Transport::new(&config.upstreams[index], &identities[index], member)
+        },
+        seed: rand::random(),
+    };
+    Ok(Snapshot::build(Arc::clone(config), &parts, None))
+}
+
+fn app(
+    config: &Config,
+    conf: &Arc<ServerConf>,
+    published: &Arc<Published<Transport>>,
+    connections: &Arc<Connections>,
+    recorder: &Arc<Recorder>,
+) -> HttpProxy<Proxy> {
+    let proxy = Proxy::new(
+        Arc::clone(published),
+        Arc::clone(connections),
+        Arc::clone(recorder),
+    );
+    let mut app = http_proxy(conf, proxy);
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = config.listeners.iter().map(|l| l.keepalive).max();
+    app.server_options = Some(options);
+    // HTTP/2 has one limit for all listeners; the stricter ones are applied per request.
+    let header_bytes = config.listeners.iter().map(|l| l.max_header_bytes).max();
+    let mut h2 = default_h2_options();
+    h2.max_header_list_size(u32::try_from(header_bytes.unwrap_or(0)).unwrap_or(u32::MAX));
+    app.h2_options = Some(h2);
+    app
+}
+
+fn pingora_conf(config: &Config, options: &Options) -> ServerConf {
+    let workers = config.server.workers.get();
+    let idle: usize = config
+        .upstreams
+        .iter()
+        .map(|upstream| upstream.max_idle_per_backend * upstream.backends.len())
+        .sum();
+    let socket = options
+        .upgrade_socket
+        .clone()
+        .unwrap_or_else(|| bind::upgrade_socket(config));
+    let grace = config.server.drain_timeout + GRACE;
+    ServerConf {
+        threads: workers,
+        listener_tasks_per_fd: workers,
+        max_retries: MAX_TRIES,
+        // Pingora multiplies by the number of threads.
+        upstream_keepalive_pool_size: idle.div_ceil(workers).max(64),
+        upgrade_sock: socket.to_string_lossy().into_owned(),
+        grace_period_seconds: Some(grace.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    }
+}

@@ -1,0 +1,63 @@
+//! What each signal does.
+
+use async_trait::async_trait;
+use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What an interrupt (Ctrl-C) does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Ends the process at once.
+    #[default]
+    Stop,
+    /// Drains first, as SIGTERM does.
+    Drain,
+}
+
+/// Waits for the signal that ends the process.
+pub(super) struct Signals {
+    interrupt: Interrupt,
+}
+
+impl Signals {
+    pub(super) const fn new(interrupt: Interrupt) -> Self {
+        Self { interrupt }
+    }
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Signals {
+    async fn recv(&self) -> ShutdownSignal {
+        let mut hangup = listen(SignalKind::hangup());
+        let mut interrupt = listen(SignalKind::interrupt());
+        let mut quit = listen(SignalKind::quit());
+        let mut terminate = listen(SignalKind::terminate());
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {
+                    tracing::info!("SIGTERM: draining");
+                    return ShutdownSignal::GracefulTerminate;
+                }
+                _ = quit.recv() => {
+                    tracing::info!("SIGQUIT: handing the sockets over, then draining");
+                    return ShutdownSignal::GracefulUpgrade;
+                }
+                _ = interrupt.recv() => match self.interrupt {
+                    Interrupt::Stop => {
+                        tracing::info!("SIGINT: stopping at once");
+                        return ShutdownSignal::FastShutdown;
+                    }
+                    Interrupt::Drain => return ShutdownSignal::GracefulTerminate,
+                },
+                _ = hangup.recv() => {
+                    tracing::warn!("SIGHUP: reloading is not supported yet; start a new process with --upgrade");
+                }
+            }
+        }
+    }
+}
+
+/// Listens for a signal of a kind that always can be listened for.
+pub(super) fn listen(kind: SignalKind) -> Signal {
+    signal(kind).expect("these signals may be handled")
+}

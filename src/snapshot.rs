@@ -1,0 +1,196 @@
+//! Everything a request needs to be served, built as a whole and swapped as a whole.
+//!
+//! A request loads the current [`Snapshot`] once and keeps it to the end, so it
+//! never sees half of a change. Building one can fail; publishing cannot. What
+//! must outlive it, the backends' live state and the metrics' series, is taken
+//! over from the snapshot before by name and address.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::config::{Action, Algorithm, Config};
+use crate::observe::metrics::{BackendMetrics, Metrics, NONE, RouteMetrics, UpstreamMetrics};
+use crate::route::Router;
+use crate::upstream::sticky::Signer;
+use crate::upstream::{Endpoint, Resolved, Upstream, retry};
+
+/// One consistent state of the data plane. `T` is what the proxy needs to reach a backend.
+#[derive(Debug)]
+pub struct Snapshot<T> {
+    config: Arc<Config>,
+    router: Router,
+    routes: Box<[RouteHandles]>,
+    unrouted: Arc<RouteMetrics>,
+    retries: Box<[retry::Policy]>,
+    groups: Box<[Group<T>]>,
+}
+
+/// One upstream and what belongs to it.
+#[derive(Debug)]
+pub struct Group<T> {
+    /// The backends and how one is chosen.
+    pub upstream: Upstream,
+    /// The upstream's series.
+    pub metrics: Arc<UpstreamMetrics>,
+    /// How each member is reached, in the order of the members.
+    pub transports: Box<[T]>,
+    /// Each member's series, in the order of the members.
+    pub backends: Box<[Arc<BackendMetrics>]>,
+}
+
+/// The series of one route, by upstream.
+#[derive(Debug)]
+struct RouteHandles {
+    answered: Arc<RouteMetrics>,
+    forwarded: Box<[(usize, Arc<RouteMetrics>)]>,
+}
+
+/// What a snapshot is built from beside the configuration.
+pub struct Parts<'a, T> {
+    /// The addresses of every upstream's backends, in the configuration's order.
+    pub resolved: &'a [Vec<Resolved>],
+    /// Signs sticky cookies.
+    pub signer: &'a Arc<Signer>,
+    /// Where the series live.
+    pub metrics: &'a Metrics,
+    /// Makes the way to a backend of the upstream at a position.
+    pub transport: &'a dyn Fn(usize, &Arc<Endpoint>) -> T,
+    /// Decides where each upstream's turns begin.
+    pub seed: u64,
+}
+
+impl<T> Snapshot<T> {
+    /// Builds the state for `config`, taking over live state from `previous`.
+    #[must_use]
+    pub fn build(config: Arc<Config>, parts: &Parts<'_, T>, previous: Option<&Self>) -> Self {
+        let algorithms = overrides(&config);
+        let groups = config.upstreams.iter().zip(parts.resolved).enumerate();
+        let groups: Box<[Group<T>]> = groups
+            .map(|(index, (upstream, resolved))| {
+                let before = previous.and_then(|snapshot| snapshot.group_named(&upstream.name));
+                let upstream = Upstream::build(
+                    upstream,
+                    resolved,
+                    algorithms,
+                    parts.signer,
+                    before.map(|group| &group.upstream),
+                    parts.seed,
+                );
+                group(upstream, index, &config.upstreams[index].name, parts)
+            })
+            .collect();
+        let listeners: Vec<&str> = config.listeners.iter().map(|l| l.name.as_str()).collect();
+        let handles = |route: &str, upstream| parts.metrics.route(&listeners, route, upstream);
+        let routes = config.routes.iter().map(|route| RouteHandles {
+            answered: handles(&route.name, NONE),
+            forwarded: match &route.action {
+                Action::Forward(splits) => splits
+                    .iter()
+                    .map(|split| {
+                        let upstream = &config.upstreams[split.upstream].name;
+                        (split.upstream, handles(&route.name, upstream))
+                    })
+                    .collect(),
+                Action::Respond { .. } | Action::Redirect { .. } => Box::default(),
+            },
+        });
+        Self {
+            router: Router::new(&config.routes),
+            routes: routes.collect(),
+            unrouted: handles(NONE, NONE),
+            retries: config.routes.iter().map(|route| retry::Policy::new(route.retry.clone())).collect(),
+            groups,
+            config,
+        }
+    }
+
+    /// The configuration this was built from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Finds the route of a request.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// When a failed try on this route is repeated.
+    #[must_use]
+    pub fn retry(&self, route: usize) -> &retry::Policy {
+        &self.retries[route]
+    }
+
+    /// Every upstream, in the configuration's order.
+    #[must_use]
+    pub const fn groups(&self) -> &[Group<T>] {
+        &self.groups
+    }
+
+    /// The series of a request that went this far.
+    #[must_use]
+    pub fn route_metrics(&self, route: Option<usize>, upstream: Option<usize>) -> &RouteMetrics {
+        let Some(handles) = route.map(|route| &self.routes[route]) else {
+            return &self.unrouted;
+        };
+        let forwarded = handles.forwarded.iter();
+        let found = forwarded.clone().find(|(index, _)| Some(*index) == upstream);
+        found.map_or(&handles.answered, |(_, metrics)| metrics)
+    }
+
+    fn group_named(&self, name: &str) -> Option<&Group<T>> {
+        let index = self.config.upstreams.iter().position(|u| u.name == name)?;
+        self.groups.get(index)
+    }
+}
+
+/// The algorithms requests may ask for: all of them where a route allows any.
+fn overrides(config: &Config) -> &'static [Algorithm] {
+    if config.routes.iter().any(|route| route.algorithm_override) {
+        Algorithm::ALL
+    } else {
+        &[]
+    }
+}
+
+fn group<T>(upstream: Upstream, index: usize, name: &str, parts: &Parts<'_, T>) -> Group<T> {
+    let members = upstream.members().iter();
+    let transports = members
+        .clone()
+        .map(|member| (parts.transport)(index, &member.endpoint))
+        .collect();
+    let backends = members
+        .map(|member| parts.metrics.backend(name, member.endpoint.name()))
+        .collect();
+    Group {
+        metrics: parts.metrics.upstream(name),
+        upstream,
+        transports,
+        backends,
+    }
+}
+
+/// The state requests are served by now.
+#[derive(Debug)]
+pub struct Published<T>(ArcSwap<Snapshot<T>>);
+
+impl<T> Published<T> {
+    /// Publishes the first snapshot.
+    #[must_use]
+    pub fn new(first: Snapshot<T>) -> Self {
+        Self(ArcSwap::from_pointee(first))
+    }
+
+    /// The current snapshot, to be kept for the whole of a request.
+    #[must_use]
+    pub fn load(&self) -> Arc<Snapshot<T>> {
+        self.0.load_full()
+    }
+
+    /// Replaces the snapshot for every request that begins from now on.
+    pub fn publish(&self, next: Snapshot<T>) {
+        self.0.store(Arc::new(next));
+    }
+}

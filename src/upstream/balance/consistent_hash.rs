@@ -1,0 +1,124 @@
+//! By the hash key on a Ketama ring, with bounded load.
+//!
+//! The ring is NGINX's (160 points for each unit of weight): when a backend
+//! joins or leaves, only the keys next to its points move. On its own such a
+//! ring lets one popular key overload its backend, so a backend is passed over
+//! while it has more than 1.25 times the average of requests in flight per
+//! weight (Mirrokni et al. 2018); the key then goes to the next on the ring.
+//! With few requests in flight the average is small and keys move early: that
+//! is the price of the bound.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use pingora_ketama::{Bucket, Continuum};
+
+use super::weights::reduced;
+use super::{Balancer, Pick, Request};
+use crate::upstream::draw::Draws;
+use crate::upstream::eligible::Candidates;
+use crate::upstream::member::Member;
+
+/// Units of weight on a ring: about a million points, 10 MB. Weights that sum up to more are rounded.
+const MAX_UNITS: u32 = 6_553;
+/// Points walked from a key's own before the key is drawn instead.
+const MAX_STEPS: usize = 256;
+
+/// The bound is 5/4 of the average.
+const BOUND: (u128, u128) = (5, 4);
+
+pub(super) struct ConsistentHash {
+    ring: Continuum,
+    /// The member at each point: the ring itself only tells addresses.
+    owners: Box<[u16]>,
+}
+
+impl std::fmt::Debug for ConsistentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsistentHash")
+            .field("points", &self.owners.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConsistentHash {
+    pub(super) fn new(members: &[Member]) -> Self {
+        let weights: Vec<u32> = members.iter().map(|member| member.weight).collect();
+        let buckets: Vec<Bucket> = members
+            .iter()
+            .zip(reduced(&weights, MAX_UNITS))
+            .map(|(member, weight)| Bucket::new(member.endpoint.address(), weight))
+            .collect();
+        let ring = Continuum::new(&buckets);
+        let owners = owners(&ring, members);
+        Self { ring, owners }
+    }
+}
+
+impl Balancer for ConsistentHash {
+    fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
+        if self.owners.is_empty() {
+            return None;
+        }
+        let key = request.key();
+        let start = self.ring.node_idx(&key.to_le_bytes());
+        let bound = Bound::new(candidates);
+        let mut nearest = None;
+        let mut last = None;
+        for step in 0..MAX_STEPS.min(self.owners.len()) {
+            let index = usize::from(self.owners[(start + step) % self.owners.len()]);
+            if last.replace(index) == Some(index) || !candidates.is_eligible(index) {
+                continue;
+            }
+            let in_flight = candidates.endpoint(index).in_flight();
+            if bound.has_room(in_flight, candidates.weight(index)) {
+                return Some(Pick::of(index));
+            }
+            nearest = nearest.or(Some(index));
+        }
+        nearest
+            .or_else(|| candidates.draw_by_weight(&mut Draws::new(key)))
+            .map(Pick::of)
+    }
+}
+
+/// The most one backend may have in flight, for each unit of its weight.
+struct Bound {
+    in_flight: u128,
+    weight: u128,
+}
+
+impl Bound {
+    fn new(candidates: &Candidates<'_>) -> Self {
+        Self {
+            in_flight: candidates.group.in_flight() as u128 + 1,
+            weight: u128::from(candidates.available_weight.max(1)),
+        }
+    }
+
+    /// Whether one more keeps it at or below the bound, rounded up to whole requests.
+    fn has_room(&self, in_flight: u32, weight: u32) -> bool {
+        let (numerator, denominator) = BOUND;
+        let allowed =
+            (numerator * self.in_flight * u128::from(weight)).div_ceil(denominator * self.weight);
+        u128::from(in_flight) < allowed
+    }
+}
+
+/// Walks the ring once around and notes whose each point is.
+fn owners(ring: &Continuum, members: &[Member]) -> Box<[u16]> {
+    let indices: HashMap<SocketAddr, u16> = members
+        .iter()
+        .map(|member| member.endpoint.address())
+        .zip(0..)
+        .collect();
+    let mut owners = Vec::new();
+    let mut point = 0;
+    while let Some(address) = ring.get_addr(&mut point) {
+        owners.push(indices[address]);
+        if point == 0 {
+            break;
+        }
+    }
+    owners.into()
+}

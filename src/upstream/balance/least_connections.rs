@@ -1,0 +1,35 @@
+//! The fewest requests in flight per weight.
+//!
+//! The score is what the backend's load would be with this request:
+//! (in flight + 1) / weight. An idle upstream therefore prefers its heaviest
+//! backend, and a loaded one settles at loads in proportion to the weights.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::lowest::lowest;
+use super::{Balancer, Pick, Request};
+use crate::upstream::eligible::Candidates;
+
+#[derive(Debug)]
+pub(super) struct LeastConnections {
+    turn: AtomicU64,
+}
+
+impl LeastConnections {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            turn: AtomicU64::new(seed),
+        }
+    }
+}
+
+impl Balancer for LeastConnections {
+    fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        lowest(candidates, &mut request.draws, turn, 1.0, |index| {
+            let load = f64::from(candidates.endpoint(index).in_flight()) + 1.0;
+            load / f64::from(candidates.weight(index))
+        })
+        .map(Pick::of)
+    }
+}

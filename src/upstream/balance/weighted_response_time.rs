@@ -1,0 +1,96 @@
+//! The lowest latency x (requests in flight + 1) / weight.
+//!
+//! The product estimates how long a request would take there, queueing behind
+//! those in flight; see [`latency`](crate::upstream::latency) for the peak EWMA
+//! and for what failures do to it.
+//!
+//! Two refinements. Scores within 25 % of the lowest count as equal and take
+//! turns: latencies scatter by more than that, and without it, the backend that
+//! happened to answer a microsecond faster would get every request of a quiet
+//! upstream. And a backend that gets no traffic is measured again: every 200th
+//! request may go to the one that has waited longest, if that is over three
+//! seconds, so a slow backend is found to be fast again and no more than 0.5 %
+//! of requests pay for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::lowest::{SCAN, lowest, sample};
+use super::{Balancer, Pick, Request};
+use crate::upstream::draw::Draws;
+use crate::upstream::eligible::Candidates;
+
+const TOLERANCE: f64 = 1.25;
+/// One request in so many may explore.
+const EXPLORE_EVERY: u64 = 200;
+/// How long a backend goes without a request before it is explored.
+const STALE_AFTER: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub(super) struct WeightedResponseTime {
+    turn: AtomicU64,
+}
+
+impl WeightedResponseTime {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            turn: AtomicU64::new(seed),
+        }
+    }
+}
+
+impl Balancer for WeightedResponseTime {
+    fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
+        if candidates.group.median_is_due(candidates.now)
+            && let Some(median) = median(candidates)
+        {
+            candidates.group.set_median(median);
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let draws = &mut request.draws;
+        if turn.is_multiple_of(EXPLORE_EVERY)
+            && let Some(index) = stalest(candidates, draws)
+        {
+            return Some(Pick {
+                index,
+                exploring: true,
+            });
+        }
+        lowest(candidates, draws, turn, TOLERANCE, |index| {
+            let endpoint = candidates.endpoint(index);
+            let load = f64::from(endpoint.in_flight()) + 1.0;
+            f64::from(endpoint.cost(candidates.now)) * load / f64::from(candidates.weight(index))
+        })
+        .map(Pick::of)
+    }
+}
+
+/// The eligible candidate that has gone longest without a request, if that is too long.
+fn stalest(candidates: &Candidates<'_>, draws: &mut Draws) -> Option<usize> {
+    (0..candidates.len().min(SCAN))
+        .map(|step| sample(candidates, draws, step))
+        .filter(|&index| candidates.is_eligible(index))
+        .map(|index| (candidates.endpoint(index).picked_at(), index))
+        .min()
+        .filter(|(picked_at, _)| candidates.now.since(*picked_at) > STALE_AFTER)
+        .map(|(_, index)| index)
+}
+
+/// The median of what was measured; of many candidates, that of 64 spread over the list.
+fn median(candidates: &Candidates<'_>) -> Option<f32> {
+    let mut latencies = [0.0_f32; SCAN];
+    let mut count = 0;
+    let looks = candidates.len().min(SCAN);
+    for look in 0..looks {
+        let index = look * candidates.len() / looks;
+        if let Some(latency) = candidates.endpoint(index).measured() {
+            latencies[count] = latency;
+            count += 1;
+        }
+    }
+    let measured = &mut latencies[..count];
+    measured.sort_unstable_by(f32::total_cmp);
+    let upper = *measured.get(count / 2)?;
+    let lower = measured[(count - 1) / 2];
+    Some(f32::midpoint(lower, upper))
+}

@@ -1,0 +1,170 @@
+//! How long a backend takes to answer, as `weighted_response_time` sees it.
+//!
+//! The latency is a peak EWMA (Finagle's): a sample above it is taken over at
+//! once, one below pulls it down by `1 - e^(-dt/tau)`. Reading it decays it
+//! toward the upstream's median, because an idle backend's old measurement says
+//! less and less, and the median is the best guess about a backend that nobody
+//! has measured.
+//!
+//! Failures are kept apart from latency: a failure is no measurement, and mixing
+//! the two would let failures shift the median that everyone decays to. They
+//! add up to a *strain* that multiplies the cost by 4 for each unit. A failure
+//! adds one unit, an answer takes 30 % off, and idle time takes it off with its
+//! own time constant. One failure in a hundred is thus forgotten within a few
+//! answers; a backend that fails always costs up to 4^10 times its latency, and
+//! failing fast does not help it.
+//!
+//! Value and time of change are packed into one word, so that an update is one
+//! compare-and-swap: an `f32` in the upper half, ticks of 1.024 ms in the lower.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// Time constant of the latency's decay, in seconds.
+const TAU: f32 = 10.0;
+/// Time constant of the strain's decay, in seconds. Longer than the latency's, so that a backend
+/// that fails at every re-measurement stays out between them.
+const STRAIN_TAU: f32 = 30.0;
+/// What an answer leaves of the strain.
+const STRAIN_KEPT: f32 = 0.7;
+const STRAIN_MAX: f32 = 10.0;
+/// What one unit of strain multiplies the cost by.
+const STRAIN_BASE: f32 = 4.0;
+/// Assumed for all before anything was measured, in microseconds. Any value does: it is the same for all.
+const UNMEASURED: f32 = 1_000.0;
+
+/// A backend's latency and strain.
+#[derive(Debug, Default)]
+pub(crate) struct Latency {
+    peak: Stamped,
+    strain: Stamped,
+}
+
+impl Latency {
+    /// An answer whose first byte came after `first_byte`. `median` seeds the first measurement:
+    /// one lucky answer must not draw everything to a new backend.
+    pub(crate) fn record(&self, now: Moment, first_byte: Duration, median: Option<f32>) {
+        let sample = micros(first_byte);
+        self.peak.update(now, |peak, age| {
+            if peak == 0.0 {
+                let seed = median.unwrap_or(sample);
+                sample.max(f32::midpoint(seed, sample))
+            } else if sample >= peak {
+                sample
+            } else {
+                sample + (peak - sample) * decay(age, TAU)
+            }
+        });
+        if !self.strain.is_zero() {
+            self.strain.update(now, |strain, age| {
+                let kept = strain * decay(age, STRAIN_TAU) * STRAIN_KEPT;
+                if kept < 0.01 { 0.0 } else { kept }
+            });
+        }
+    }
+
+    /// An attempt that failed.
+    pub(crate) fn penalise(&self, now: Moment) {
+        self.strain.update(now, |strain, age| {
+            (strain * decay(age, STRAIN_TAU) + 1.0).min(STRAIN_MAX)
+        });
+    }
+
+    /// The latency as last measured, in microseconds.
+    pub(crate) fn measured(&self) -> Option<f32> {
+        let (peak, _) = self.peak.load();
+        (peak > 0.0).then_some(peak)
+    }
+
+    /// The latency at `now` in microseconds, decayed toward the median.
+    pub(crate) fn decayed(&self, now: Moment, median: Option<f32>) -> Option<f32> {
+        let (peak, stamp) = self.peak.load();
+        let toward = median.unwrap_or(peak);
+        (peak > 0.0).then(|| toward + (peak - toward) * decay(age(now, stamp), TAU))
+    }
+
+    /// The latency at `now` times what failures make of it, in microseconds.
+    pub(crate) fn cost(&self, now: Moment, median: Option<f32>) -> f32 {
+        let latency = self.decayed(now, median).or(median).unwrap_or(UNMEASURED);
+        let (strain, stamp) = self.strain.load();
+        if strain == 0.0 {
+            return latency;
+        }
+        latency * STRAIN_BASE.powf(strain * decay(age(now, stamp), STRAIN_TAU))
+    }
+}
+
+/// A value and the tick at which it was written.
+#[derive(Debug, Default)]
+struct Stamped(AtomicU64);
+
+impl Stamped {
+    fn is_zero(&self) -> bool {
+        self.load().0 == 0.0
+    }
+
+    fn load(&self) -> (f32, u32) {
+        unpack(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the value by what `next` makes of it and of its age in seconds.
+    fn update(&self, now: Moment, next: impl Fn(f32, f32) -> f32) {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let (value, stamp) = unpack(word);
+            let new = pack(next(value, age(now, stamp)), ticks(now));
+            match self
+                .0
+                .compare_exchange_weak(word, new, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(changed) => word = changed,
+            }
+        }
+    }
+}
+
+fn pack(value: f32, stamp: u32) -> u64 {
+    (u64::from(value.to_bits()) << 32) | u64::from(stamp)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the word's two halves are taken apart"
+)]
+fn unpack(word: u64) -> (f32, u32) {
+    (f32::from_bits((word >> 32) as u32), word as u32)
+}
+
+/// Ticks of 1.024 ms; they wrap after 50 days.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "differences of ticks are taken modulo 2^32"
+)]
+fn ticks(now: Moment) -> u32 {
+    (now.as_micros() >> 10) as u32
+}
+
+/// Seconds since the tick; a tick in the future, from a request with an older `now`, is no age.
+fn age(now: Moment, stamp: u32) -> f32 {
+    let ticks = ticks(now).wrapping_sub(stamp);
+    if ticks > u32::MAX / 2 {
+        return 0.0;
+    }
+    ticks as f32 * 0.001_024
+}
+
+fn decay(age: f32, tau: f32) -> f32 {
+    if age == 0.0 { 1.0 } else { (-age / tau).exp() }
+}
+
+/// In microseconds; at least a nanosecond, because zero stands for "not measured".
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "24 bits of precision are plenty for a latency"
+)]
+fn micros(duration: Duration) -> f32 {
+    (duration.as_secs_f64() * 1e6).max(0.001) as f32
+}

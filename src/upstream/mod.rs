@@ -1,0 +1,45 @@
+//! Stage 4: which backend gets the request.
+//!
+//! [`Upstream::select`] turns a request's facts into a [`Selection`]: one
+//! backend, the reason it was chosen, and the slot it occupies until the
+//! selection is dropped. Everything here is pure. The present moment, the wall
+//! clock and the randomness come in as parameters, nothing waits, nothing takes
+//! a lock, and a decision allocates nothing.
+//!
+//! What changes from request to request lives in [`Endpoint`], in atomics, and
+//! outlives every rebuild of the [`Upstream`] around it; an upstream itself is
+//! immutable, so a request that holds one sees one consistent set of backends.
+//!
+//! The order of a decision: the backend named by the sticky cookie, then the
+//! primaries, then the backups, and where too few are available, all of them
+//! with their health ignored. Who qualifies is decided in one place,
+//! `eligible`; the algorithms in `balance` only choose among those.
+
+pub use ask::{Ask, Tried};
+pub use build::MAX_MEMBERS;
+pub use endpoint::Endpoint;
+pub use failure::Failure;
+pub use member::{Member, Resolved};
+pub use queue::{Freed, Full, Queue, Ticket};
+pub use select::Upstream;
+pub use selection::{PickReason, Selection, Unavailable};
+
+mod ask;
+mod availability;
+mod balance;
+mod breaker;
+mod build;
+mod draw;
+mod eligible;
+mod endpoint;
+mod failure;
+mod group;
+pub mod hash_key;
+mod latency;
+mod member;
+mod queue;
+pub mod retry;
+mod select;
+mod selection;
+pub mod sticky;
+mod tier;
