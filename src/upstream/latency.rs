@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn rises_at_once_and_falls_slowly() {
         let latency = measured(1_000);
-        latency.record(at(0.1), Duration::from_micros(9_000), None);
+        latency.record(at(0.1), Duration::from_millis(9), None);
         assert!(near(latency.measured().unwrap(), 9_000.0));
-        latency.record(at(10.1), Duration::from_micros(1_000), None);
+        latency.record(at(10.1), Duration::from_millis(1), None);
         let wanted = 1_000.0 + 8_000.0 * (-1.0_f32).exp();
         assert!(near(latency.measured().unwrap(), wanted));
     }
@@ -214,10 +214,10 @@ mod tests {
         let latency = Latency::default();
         assert!(near(latency.cost(START, Some(7_000.0)), 7_000.0));
         assert_eq!(latency.decayed(START, Some(7_000.0)), None);
-        latency.record(START, Duration::from_micros(1_000), Some(7_000.0));
+        latency.record(START, Duration::from_millis(1), Some(7_000.0));
         assert!(near(latency.measured().unwrap(), 4_000.0));
         let latency = Latency::default();
-        latency.record(START, Duration::from_micros(9_000), Some(7_000.0));
+        latency.record(START, Duration::from_millis(9), Some(7_000.0));
         assert!(near(latency.measured().unwrap(), 9_000.0));
     }
 
@@ -229,7 +229,7 @@ mod tests {
         latency.penalise(START);
         assert!(near(latency.cost(START, None), 16_000.0));
         for _ in 0..20 {
-            latency.record(START, Duration::from_micros(1_000), None);
+            latency.record(START, Duration::from_millis(1), None);
         }
         assert!(near(latency.cost(START, None), 1_000.0));
         for _ in 0..1_000 {

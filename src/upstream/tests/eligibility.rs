@@ -11,6 +11,10 @@ use crate::upstream::{Failure, PickReason, Resolved, Selection, Tried, Unavailab
 
 const CAP: u32 = 2;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent by design: the test combines them all"
+)]
 #[derive(Clone, Copy, Debug)]
 struct State {
     weight: u32,
