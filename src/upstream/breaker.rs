@@ -139,3 +139,141 @@ fn until(word: u64) -> Moment {
 fn level(word: u64) -> u64 {
     (word >> LEVEL_SHIFT) & LEVEL_MASK
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the breaker should be, in plain words.
+    #[derive(Default)]
+    struct Model {
+        failures: u32,
+        until: Option<Moment>,
+        probe: Option<Permit>,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Wait(u64),
+        Fail,
+        Connect,
+        Answer,
+        Admit,
+        Cancel,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0_u64..40_000).prop_map(Step::Wait),
+            Just(Step::Fail),
+            Just(Step::Connect),
+            Just(Step::Answer),
+            Just(Step::Admit),
+            Just(Step::Cancel),
+        ]
+    }
+
+    impl Model {
+        fn paused(&self, now: Moment) -> bool {
+            self.until.is_some_and(|until| now < until)
+        }
+
+        fn fail(&mut self, now: Moment) {
+            if !self.paused(now) {
+                let seconds = 2_u64.pow(self.failures.min(10)).min(30);
+                self.failures += 1;
+                self.until = Some(now.after(Duration::from_secs(seconds)));
+                self.probe = None;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_the_model(steps in prop::collection::vec(step(), 0..60)) {
+            let breaker = Breaker::default();
+            let mut model = Model::default();
+            let mut now = Moment::from_micros(1);
+            for step in steps {
+                match step {
+                    Step::Wait(millis) => now = now.after(Duration::from_millis(millis)),
+                    Step::Fail => {
+                        prop_assert_eq!(breaker.failed(now), model.until.is_none());
+                        model.fail(now);
+                    }
+                    Step::Connect => {
+                        prop_assert_eq!(breaker.connected(), model.until.is_some());
+                        model = Model::default();
+                    }
+                    Step::Answer => {
+                        let closes = model.until.is_some() && !model.paused(now);
+                        prop_assert_eq!(breaker.answered(now), closes);
+                        if closes {
+                            model = Model::default();
+                        }
+                    }
+                    Step::Admit => match breaker.admit(now) {
+                        Admission::Free => prop_assert!(model.until.is_none()),
+                        Admission::Probe(permit) => {
+                            prop_assert!(model.until.is_some() && !model.paused(now));
+                            prop_assert!(model.probe.replace(permit).is_none());
+                        }
+                        Admission::Refused => {
+                            prop_assert!(model.paused(now) || model.probe.is_some());
+                        }
+                    },
+                    Step::Cancel => {
+                        if let Some(permit) = model.probe.take() {
+                            breaker.release(permit);
+                        }
+                    }
+                }
+                let admits = !model.paused(now) && model.probe.is_none();
+                prop_assert_eq!(breaker.would_admit(now), admits);
+                prop_assert_eq!(breaker.is_closed(), model.until.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_maximum() {
+        let breaker = Breaker::default();
+        let mut now = Moment::from_micros(5);
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            breaker.failed(now);
+            let end = now.after(Duration::from_secs(seconds));
+            assert!(!breaker.would_admit(Moment::from_micros(end.as_micros() - 1)));
+            assert!(breaker.would_admit(end));
+            now = end;
+        }
+    }
+
+    #[test]
+    fn failures_together_are_one() {
+        let breaker = Breaker::default();
+        let now = Moment::from_micros(5);
+        assert!(breaker.failed(now));
+        for _ in 0..100 {
+            assert!(!breaker.failed(now));
+        }
+        assert!(breaker.would_admit(now.after(BASE_PAUSE)));
+    }
+
+    #[test]
+    fn an_old_permit_frees_nothing() {
+        let breaker = Breaker::default();
+        let now = Moment::from_micros(5);
+        breaker.failed(now);
+        let now = now.after(BASE_PAUSE);
+        let Admission::Probe(old) = breaker.admit(now) else {
+            panic!("no probe");
+        };
+        breaker.failed(now);
+        let now = now.after(BASE_PAUSE * 2);
+        assert!(matches!(breaker.admit(now), Admission::Probe(_)));
+        breaker.release(old);
+        assert_eq!(breaker.admit(now), Admission::Refused);
+    }
+}

@@ -97,3 +97,42 @@ impl Alias {
 fn share_of_whole(height: u64, total: u64) -> u64 {
     (u128::from(height) * u128::from(WHOLE) / u128::from(total)) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn columns_add_up_to_the_weights(
+            weights in prop::collection::vec(1_u32..=65_535, 1..50),
+        ) {
+            let alias = Alias::new(&weights);
+            let mut shares = vec![0_u64; weights.len()];
+            for (index, column) in alias.0.iter().enumerate() {
+                shares[index] += column.own;
+                shares[column.other as usize] += WHOLE - column.own;
+            }
+            let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+            for (share, &weight) in shares.iter().zip(&weights) {
+                let found = *share as f64 / (WHOLE as f64 * weights.len() as f64);
+                let wanted = f64::from(weight) / total as f64;
+                prop_assert!((found - wanted).abs() < 1e-8);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_table_gives_nothing() {
+        assert_eq!(Alias::new(&[]).position(7), None);
+    }
+
+    #[test]
+    fn scaled_numbers_stay_below_the_bound() {
+        assert_eq!(scale(0, 10), 0);
+        assert_eq!(scale(u64::MAX, 10), 9);
+        assert_eq!(scale(u64::MAX, 0), 0);
+    }
+}

@@ -74,6 +74,11 @@ impl Candidates<'_> {
         self.members[index].weight
     }
 
+    /// What its requests in flight per weight would be with one more.
+    pub(crate) fn load(&self, index: usize) -> f32 {
+        (self.endpoint(index).in_flight() as f32 + 1.0) / self.weight(index) as f32
+    }
+
     /// Whether the request may go to this one.
     pub(crate) fn is_eligible(&self, index: usize) -> bool {
         self.standing(index) == Standing::Eligible

@@ -56,3 +56,63 @@ fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r [u8]> {
             (key == name.as_bytes()).then(|| &value[1..])
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue, Method};
+
+    use super::*;
+
+    fn key(key: &HashKey, headers: &[(&'static str, &'static str)], client: &str) -> u64 {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        let facts = Facts {
+            listener: 0,
+            method: &Method::GET,
+            host: "",
+            path: "/a",
+            query: None,
+            headers: &map,
+            client: client.parse().unwrap(),
+        };
+        of(key, &facts)
+    }
+
+    #[test]
+    fn the_whole_address_counts() {
+        let of = |client| key(&HashKey::ClientIp, &[], client);
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8::2"));
+        assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
+    }
+
+    #[test]
+    fn headers_cookies_and_paths_are_keys() {
+        let header = HashKey::Header(HeaderName::from_static("x-user"));
+        let cookie = HashKey::Cookie("user".into());
+        let ann = bytes_key(b"ann");
+        assert_eq!(key(&header, &[("x-user", "ann")], "10.0.0.1"), ann);
+        for sent in ["user=ann", "a=b; user=ann", "xuser=bob;user=ann; user=bob"] {
+            assert_eq!(key(&cookie, &[("cookie", sent)], "10.0.0.1"), ann);
+        }
+        let split = [("cookie", "a=b"), ("cookie", "user=ann")];
+        assert_eq!(key(&cookie, &split, "10.0.0.1"), ann);
+        assert_eq!(key(&HashKey::Path, &[], "10.0.0.1"), bytes_key(b"/a"));
+    }
+
+    #[test]
+    fn without_the_key_the_client_counts() {
+        let header = HashKey::Header(HeaderName::from_static("x-user"));
+        let cookie = HashKey::Cookie("user".into());
+        for client in ["10.0.0.1", "10.0.0.2"] {
+            let fallback = key(&HashKey::ClientIp, &[], client);
+            assert_eq!(key(&header, &[], client), fallback);
+            assert_eq!(key(&header, &[("x-user", "")], client), fallback);
+            for sent in ["user", "user=", "username=ann", ""] {
+                assert_eq!(key(&cookie, &[("cookie", sent)], client), fallback);
+            }
+        }
+    }
+}

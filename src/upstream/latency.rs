@@ -168,3 +168,89 @@ fn decay(age: f32, tau: f32) -> f32 {
 fn micros(duration: Duration) -> f32 {
     (duration.as_secs_f64() * 1e6).max(0.001) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Moment::from_micros(1 << 40);
+
+    fn at(seconds: f64) -> Moment {
+        START.after(Duration::from_secs_f64(seconds))
+    }
+
+    fn near(found: f32, wanted: f32) -> bool {
+        (found - wanted).abs() <= wanted * 0.01
+    }
+
+    fn measured(micros: u64) -> Latency {
+        let latency = Latency::default();
+        latency.record(START, Duration::from_micros(micros), None);
+        latency
+    }
+
+    #[test]
+    fn rises_at_once_and_falls_slowly() {
+        let latency = measured(1_000);
+        latency.record(at(0.1), Duration::from_millis(9), None);
+        assert!(near(latency.measured().unwrap(), 9_000.0));
+        latency.record(at(10.1), Duration::from_millis(1), None);
+        let wanted = 1_000.0 + 8_000.0 * (-1.0_f32).exp();
+        assert!(near(latency.measured().unwrap(), wanted));
+    }
+
+    #[test]
+    fn decays_to_the_median_when_idle() {
+        let latency = measured(50_000);
+        let found = latency.decayed(at(10.0), Some(10_000.0)).unwrap();
+        assert!(near(found, 10_000.0 + 40_000.0 * (-1.0_f32).exp()));
+        let found = measured(1_000).decayed(at(100.0), Some(10_000.0)).unwrap();
+        assert!(near(found, 10_000.0));
+        assert!(near(latency.decayed(at(100.0), None).unwrap(), 50_000.0));
+    }
+
+    #[test]
+    fn the_unmeasured_stand_at_the_median() {
+        let latency = Latency::default();
+        assert!(near(latency.cost(START, Some(7_000.0)), 7_000.0));
+        assert_eq!(latency.decayed(START, Some(7_000.0)), None);
+        latency.record(START, Duration::from_millis(1), Some(7_000.0));
+        assert!(near(latency.measured().unwrap(), 4_000.0));
+        let latency = Latency::default();
+        latency.record(START, Duration::from_millis(9), Some(7_000.0));
+        assert!(near(latency.measured().unwrap(), 9_000.0));
+    }
+
+    #[test]
+    fn failures_multiply_the_cost_and_are_forgotten() {
+        let latency = measured(1_000);
+        latency.penalise(START);
+        assert!(near(latency.cost(START, None), 4_000.0));
+        latency.penalise(START);
+        assert!(near(latency.cost(START, None), 16_000.0));
+        for _ in 0..20 {
+            latency.record(START, Duration::from_millis(1), None);
+        }
+        assert!(near(latency.cost(START, None), 1_000.0));
+        for _ in 0..1_000 {
+            latency.penalise(START);
+        }
+        assert!(latency.cost(START, None).is_finite());
+        assert!(near(latency.cost(at(300.0), Some(1_000.0)), 1_000.0));
+    }
+
+    #[test]
+    fn tells_apart_fractions_of_a_microsecond() {
+        let (fast, slow) = (Latency::default(), Latency::default());
+        fast.record(START, Duration::from_nanos(800), None);
+        slow.record(START, Duration::from_nanos(1_900), None);
+        assert!(fast.cost(START, None) < slow.cost(START, None));
+    }
+
+    #[test]
+    fn an_older_moment_is_no_age() {
+        let latency = measured(1_000);
+        let before = Moment::from_micros(START.as_micros() - 5_000_000);
+        assert!(near(latency.decayed(before, Some(9.0)).unwrap(), 1_000.0));
+    }
+}

@@ -43,3 +43,6 @@ mod select;
 mod selection;
 pub mod sticky;
 mod tier;
+
+#[cfg(test)]
+mod tests;

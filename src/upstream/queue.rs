@@ -140,3 +140,87 @@ impl Future for Freed<'_> {
         self.0.as_mut().poll(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+
+    fn is_ready(freed: &mut Pin<&mut Freed<'_>>) -> bool {
+        freed
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
+
+    fn enter(queue: &Arc<Queue>) -> Ticket {
+        queue.enter(&Tried::new()).unwrap()
+    }
+
+    #[test]
+    fn is_bounded() {
+        let queue = Arc::new(Queue::new(2));
+        let first = enter(&queue);
+        let _second = enter(&queue);
+        assert_eq!(queue.enter(&Tried::new()).unwrap_err(), Full);
+        assert_eq!(queue.waiting(), 2);
+        drop(first);
+        assert!(queue.enter(&Tried::new()).is_ok());
+        assert!(Arc::new(Queue::new(0)).enter(&Tried::new()).is_err());
+    }
+
+    #[test]
+    fn each_release_wakes_one_in_order() {
+        let queue = Arc::new(Queue::new(2));
+        let (mut first, mut second) = (enter(&queue), enter(&queue));
+        let mut first = pin!(first.freed());
+        let mut second = pin!(second.freed());
+        assert!(!is_ready(&mut first) && !is_ready(&mut second));
+        queue.slot_freed();
+        assert!(!is_ready(&mut second) && is_ready(&mut first));
+        queue.slot_freed();
+        assert!(is_ready(&mut second));
+    }
+
+    #[test]
+    fn a_wake_up_for_one_who_left_goes_to_the_next() {
+        let queue = Arc::new(Queue::new(2));
+        let (mut first, mut second) = (enter(&queue), enter(&queue));
+        let leaves = first.freed();
+        let mut second = pin!(second.freed());
+        queue.slot_freed();
+        assert!(!is_ready(&mut second));
+        drop(leaves);
+        assert!(is_ready(&mut second));
+    }
+
+    #[test]
+    fn a_release_without_waiters_leaves_nothing_behind() {
+        let queue = Arc::new(Queue::new(1));
+        queue.slot_freed();
+        let mut ticket = enter(&queue);
+        assert!(!is_ready(&mut pin!(ticket.freed())));
+    }
+
+    #[test]
+    fn a_retry_passes_on_a_slot_it_cannot_use_once() {
+        let queue = Arc::new(Queue::new(2));
+        let mut tried = Tried::new();
+        tried.insert(0);
+        let mut retry = queue.enter(&tried).unwrap();
+        let mut other = enter(&queue);
+        let mut waits = Box::pin(retry.freed());
+        let mut other = pin!(other.freed());
+        queue.slot_freed();
+        assert!(is_ready(&mut waits.as_mut()));
+        assert!(!is_ready(&mut other));
+        drop(waits);
+        let mut waits = Box::pin(retry.freed());
+        assert!(is_ready(&mut other));
+        assert!(!is_ready(&mut waits.as_mut()));
+        drop(waits);
+        assert!(!is_ready(&mut pin!(retry.freed())), "passed on twice");
+    }
+}

@@ -183,3 +183,150 @@ impl Drop for Permit {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn settings() -> config::Retry {
+        config::Retry {
+            attempts: 2,
+            on: config::RetryOn {
+                connect: true,
+                reset: true,
+                timeout: false,
+                statuses: vec![StatusCode::BAD_GATEWAY],
+            },
+            backoff: Duration::from_millis(25),
+            budget: Percent::from_hundredths(20.0).unwrap(),
+            non_idempotent: false,
+        }
+    }
+
+    fn attempt(failure: Failure, method: &Method) -> Attempt<'_> {
+        Attempt {
+            failure,
+            method,
+            retries: 0,
+            body_replayable: true,
+            response_started: false,
+        }
+    }
+
+    const BUDGETED: Verdict = Verdict::Retry { budgeted: true };
+    const EXEMPT: Verdict = Verdict::Retry { budgeted: false };
+
+    #[test]
+    fn repeats_what_the_route_lists() {
+        let policy = Policy::new(settings());
+        let decide = |failure| policy.decide(&attempt(failure, &Method::GET));
+        assert_eq!(decide(Failure::Connect), EXEMPT);
+        assert_eq!(decide(Failure::Reset), BUDGETED);
+        assert_eq!(decide(Failure::Status(StatusCode::BAD_GATEWAY)), BUDGETED);
+        let not_listed = Verdict::GiveUp(GiveUp::NotListed);
+        assert_eq!(decide(Failure::Timeout), not_listed);
+        let status = Failure::Status(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(decide(status), not_listed);
+    }
+
+    #[test]
+    fn repeats_post_only_where_that_is_safe_or_allowed() {
+        let policy = Policy::new(settings());
+        let brew = Method::from_bytes(b"BREW").unwrap();
+        for method in [&Method::POST, &Method::PATCH, &brew] {
+            let decide = |policy: &Policy, failure| policy.decide(&attempt(failure, method));
+            assert_eq!(decide(&policy, Failure::Connect), EXEMPT);
+            let unsafe_to_repeat = Verdict::GiveUp(GiveUp::NotIdempotent);
+            assert_eq!(decide(&policy, Failure::Reset), unsafe_to_repeat);
+            let allowed = Policy::new(config::Retry {
+                non_idempotent: true,
+                ..settings()
+            });
+            assert_eq!(decide(&allowed, Failure::Reset), BUDGETED);
+        }
+        for method in [&Method::PUT, &Method::DELETE, &Method::HEAD] {
+            assert_eq!(policy.decide(&attempt(Failure::Reset, method)), BUDGETED);
+        }
+    }
+
+    #[test]
+    fn never_repeats_what_cannot_be() {
+        let policy = Policy::new(settings());
+        let first = attempt(Failure::Connect, &Method::GET);
+        for (attempt, reason) in [
+            (
+                Attempt {
+                    response_started: true,
+                    ..first
+                },
+                GiveUp::ResponseStarted,
+            ),
+            (
+                Attempt {
+                    body_replayable: false,
+                    ..first
+                },
+                GiveUp::BodyGone,
+            ),
+            (
+                Attempt {
+                    retries: 2,
+                    ..first
+                },
+                GiveUp::Exhausted,
+            ),
+        ] {
+            assert_eq!(policy.decide(&attempt), Verdict::GiveUp(reason));
+        }
+    }
+
+    #[test]
+    fn backs_off_from_the_second_retry_on() {
+        let policy = Policy::new(settings());
+        assert_eq!(policy.backoff(0, u64::MAX), Duration::ZERO);
+        for (retries, longest) in [(1, 25), (2, 50), (3, 100), (4, 200), (5, 250), (200, 250)] {
+            let longest = Duration::from_millis(longest);
+            assert_eq!(policy.backoff(retries, 0), Duration::ZERO);
+            assert_eq!(policy.backoff(retries, u64::MAX), longest);
+            let half = policy.backoff(retries, u64::MAX / 2);
+            assert!(half.abs_diff(longest / 2) < Duration::from_micros(1));
+        }
+    }
+
+    #[test]
+    fn a_budget_of_nothing_allows_nothing() {
+        let budget = Arc::new(Budget::default());
+        assert!(budget.acquire(Percent::NONE, 1_000).is_none());
+        assert!(budget.acquire(Percent::ALL, 0).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_share(
+            hundredths in 1_u8..=100,
+            steps in prop::collection::vec((any::<bool>(), 0_usize..200), 0..200),
+        ) {
+            let budget = Arc::new(Budget::default());
+            let share = Percent::from_hundredths(hundredths.into()).unwrap();
+            let mut permits = Vec::new();
+            for (ends, active) in steps {
+                if ends {
+                    permits.pop();
+                } else {
+                    let limit = (active * usize::from(hundredths) / 100).max(FLOOR);
+                    let permit = budget.acquire(share, active);
+                    // A product of floats may fall short of a whole number by a hair.
+                    let near = permits.len().abs_diff(limit) <= 1;
+                    prop_assert!(near || permit.is_some() == (permits.len() < limit));
+                    permits.extend(permit);
+                }
+                prop_assert_eq!(budget.retrying(), permits.len());
+            }
+            drop(permits);
+            prop_assert_eq!(budget.retrying(), 0);
+        }
+    }
+}

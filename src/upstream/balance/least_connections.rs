@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::lowest::lowest;
+use super::lowest::{Score, lowest};
 use super::{Balancer, Pick, Request};
 use crate::upstream::eligible::Candidates;
 
@@ -27,8 +27,8 @@ impl Balancer for LeastConnections {
     fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         lowest(candidates, &mut request.draws, turn, 1.0, |index| {
-            let load = f64::from(candidates.endpoint(index).in_flight()) + 1.0;
-            load / f64::from(candidates.weight(index))
+            let load = candidates.load(index);
+            Score { cost: load, load }
         })
         .map(Pick::of)
     }

@@ -1,4 +1,4 @@
-//! The lowest score among the candidates, ties in rotation.
+//! The lowest cost among the candidates, ties in rotation.
 //!
 //! Up to [`SCAN`] backends are all compared. Beyond that, as many are drawn at
 //! random: the best of 64 is within a few percent of the best of all, and a
@@ -10,31 +10,39 @@ use crate::upstream::eligible::Candidates;
 /// Backends compared in one decision.
 pub(super) const SCAN: usize = 64;
 
-/// The eligible candidate with the lowest score. Scores up to `tolerance` times the lowest count
-/// as equal; among equals, `turn` decides, so that successive turns go round.
+/// What speaks against a candidate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Score {
+    /// Decides, unless the difference is within the tolerance.
+    pub(super) cost: f32,
+    /// Decides among those whose costs are about the same.
+    pub(super) load: f32,
+}
+
+/// The eligible candidate with the lowest cost. Costs up to `tolerance` times the lowest count as
+/// equal; among them the lowest load decides, and then `turn`, so that successive turns go round.
 pub(super) fn lowest(
     candidates: &Candidates<'_>,
     draws: &mut Draws,
     turn: u64,
-    tolerance: f64,
-    score: impl Fn(usize) -> f64,
+    tolerance: f32,
+    score: impl Fn(usize) -> Score,
 ) -> Option<usize> {
-    let mut seen = [(0.0, 0_usize); SCAN];
+    let mut seen = [(Score::default(), 0_usize); SCAN];
     let mut count = 0;
-    let mut best = f64::INFINITY;
     for step in 0..candidates.len().min(SCAN) {
         let index = sample(candidates, draws, step);
         if candidates.is_eligible(index) {
-            let score = score(index);
-            best = best.min(score);
-            seen[count] = (score, index);
+            seen[count] = (score(index), index);
             count += 1;
         }
     }
     if count == 0 {
         return candidates.draw_by_weight(draws);
     }
-    among_equals(&mut seen[..count], best * tolerance, turn)
+    let count = keep_lowest(&mut seen[..count], tolerance, |score| score.cost);
+    let count = keep_lowest(&mut seen[..count], 1.0, |score| score.load);
+    nth(&seen[..count], turn)
 }
 
 /// The position looked at in this step: each once, or a random one where there are too many.
@@ -46,18 +54,32 @@ pub(super) fn sample(candidates: &Candidates<'_>, draws: &mut Draws, step: usize
     }
 }
 
+/// Moves those within the tolerance to the front and says how many there are.
+fn keep_lowest(
+    seen: &mut [(Score, usize)],
+    tolerance: f32,
+    measure: impl Fn(&Score) -> f32,
+) -> usize {
+    let lowest = seen
+        .iter()
+        .map(|(score, _)| measure(score))
+        .fold(f32::INFINITY, f32::min);
+    let limit = lowest * tolerance;
+    let mut kept = 0;
+    for at in 0..seen.len() {
+        if measure(&seen[at].0) <= limit {
+            seen[kept] = seen[at];
+            kept += 1;
+        }
+    }
+    kept
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a remainder of a count up to SCAN"
 )]
-fn among_equals(seen: &mut [(f64, usize)], limit: f64, turn: u64) -> Option<usize> {
-    let mut equals = 0;
-    for at in 0..seen.len() {
-        if seen[at].0 <= limit {
-            seen[equals] = seen[at];
-            equals += 1;
-        }
-    }
-    let nth = turn.checked_rem(equals as u64)? as usize;
+fn nth(seen: &[(Score, usize)], turn: u64) -> Option<usize> {
+    let nth = turn.checked_rem(seen.len() as u64)? as usize;
     Some(seen[nth].1)
 }

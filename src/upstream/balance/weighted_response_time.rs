@@ -4,10 +4,10 @@
 //! those in flight; see [`latency`](crate::upstream::latency) for the peak EWMA
 //! and for what failures do to it.
 //!
-//! Two refinements. Scores within 25 % of the lowest count as equal and take
-//! turns: latencies scatter by more than that, and without it, the backend that
-//! happened to answer a microsecond faster would get every request of a quiet
-//! upstream. And a backend that gets no traffic is measured again: every 200th
+//! Two refinements. Among scores within 25 % of the lowest, the requests in
+//! flight per weight decide, and then turns: latencies scatter by more than
+//! that, and without it, the backend that happened to answer a microsecond
+//! faster would get every request of a quiet upstream. And a backend that gets no traffic is measured again: every 200th
 //! request may go to the one that has waited longest, if that is over three
 //! seconds, so a slow backend is found to be fast again and no more than 0.5 %
 //! of requests pay for it.
@@ -15,12 +15,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::lowest::{SCAN, lowest, sample};
+use super::lowest::{SCAN, Score, lowest, sample};
 use super::{Balancer, Pick, Request};
 use crate::upstream::draw::Draws;
 use crate::upstream::eligible::Candidates;
 
-const TOLERANCE: f64 = 1.25;
+const TOLERANCE: f32 = 1.25;
 /// One request in so many may explore.
 const EXPLORE_EVERY: u64 = 200;
 /// How long a backend goes without a request before it is explored.
@@ -57,9 +57,9 @@ impl Balancer for WeightedResponseTime {
             });
         }
         lowest(candidates, draws, turn, TOLERANCE, |index| {
-            let endpoint = candidates.endpoint(index);
-            let load = f64::from(endpoint.in_flight()) + 1.0;
-            f64::from(endpoint.cost(candidates.now)) * load / f64::from(candidates.weight(index))
+            let load = candidates.load(index);
+            let cost = candidates.endpoint(index).cost(candidates.now) * load;
+            Score { cost, load }
         })
         .map(Pick::of)
     }

@@ -1,0 +1,9 @@
+//! Tests of the whole selection; those of a single part are beside it.
+
+mod allocation;
+mod concurrency;
+mod contract;
+mod eligibility;
+mod fixture;
+mod simulation;
+mod stickiness;
