@@ -14,12 +14,13 @@
 //! | 1 | [`clock`], [`config`], [`request`], [`reject`] |
 //! | 2 | `listen`, `route`, `upstream`, [`observe`] |
 //! | 3 | `snapshot` |
-//! | 4 | `proxy`, `control` |
+//! | 4 | `proxy`, [`control`] |
 //! | 5 | `server` |
 //! | 6 | `demo`, `cli` |
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod observe;
 pub mod reject;
 pub mod request;

@@ -185,7 +185,7 @@ fn a_text_line_begins_as_the_combined_format() {
 
 #[test]
 fn the_document_names_every_field() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access-log.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/logs.md");
     let document = fs::read_to_string(path).unwrap();
     let line: serde_json::Value = serde_json::from_str(&full_line(LogFormat::Json)).unwrap();
     for key in line.as_object().unwrap().keys() {

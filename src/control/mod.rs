@@ -1,0 +1,3 @@
+//! Everything off the request path.
+
+pub mod exposition;
