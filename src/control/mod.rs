@@ -1,3 +1,4 @@
 //! Everything off the request path.
 
 pub mod discovery;
+pub mod exposition;

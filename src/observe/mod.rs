@@ -4,11 +4,12 @@
 //! try at a backend as an [`Attempt`]; only the [`Recorder`] counts, times and
 //! logs.
 
-pub use access_log::{AccessLog, QUEUE_LINES};
+pub use access_log::AccessLog;
 pub use outcome::{Attempt, Connection, Description, Handles, Outcome, Pick, Times};
 pub use recorder::Recorder;
 
-mod access_log;
+pub mod access_log;
+pub mod logging;
 pub mod metrics;
 mod outcome;
 mod recorder;

@@ -26,8 +26,10 @@ pub(super) struct Anchor {
 
 impl Anchor {
     fn wall_time(&self, moment: Moment) -> SystemTime {
-        let ago = self.moment.since(moment);
-        self.wall.checked_sub(ago).unwrap_or(self.wall)
+        let (before, after) = (self.moment.since(moment), moment.since(self.moment));
+        let wall = self.wall.checked_sub(before);
+        wall.and_then(|wall| wall.checked_add(after))
+            .unwrap_or(self.wall)
     }
 }
 

@@ -159,6 +159,24 @@ fn a_json_line_tells_everything_in_order() {
 }
 
 #[test]
+fn a_line_is_dated_from_either_side_of_the_anchor() {
+    for (started, expected) in [
+        (1_000_000, "2025-11-21T08:59:59.623Z"),
+        (2_000_000, "2025-11-21T09:00:00.623Z"),
+        (2_100_000, "2025-11-21T09:00:00.723Z"),
+    ] {
+        let mut outcome = outcome();
+        outcome.started = Moment::from_micros(started);
+        let entry = bare_handles(|handles| Entry::new(&outcome, handles, &description()));
+        let line = line(LogFormat::Json, &entry);
+        assert!(
+            line.starts_with(&format!("{{\"time\":\"{expected}\"")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn what_does_not_apply_is_left_out() {
     let expected = concat!(
         r#"{"time":"2025-11-21T09:00:00.123Z","request_id":"0f","client":"2001:db8::7","#,
@@ -185,7 +203,7 @@ fn a_text_line_begins_as_the_combined_format() {
 
 #[test]
 fn the_document_names_every_field() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access-log.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/logs.md");
     let document = fs::read_to_string(path).unwrap();
     let line: serde_json::Value = serde_json::from_str(&full_line(LogFormat::Json)).unwrap();
     for key in line.as_object().unwrap().keys() {

@@ -70,7 +70,7 @@ impl Writer {
 
     /// Writes what is queued; `true` when that was nothing.
     fn drain(&mut self, first: Option<Message>, lines: &mut Vec<u8>) -> bool {
-        let anchor = anchor();
+        let mut anchor = anchor();
         let mut quiet = true;
         let mut next = first.map_or_else(|| self.queue.try_recv(), Ok);
         loop {
@@ -80,6 +80,7 @@ impl Writer {
                     format::append(self.format, &entry, &anchor, lines);
                     if lines.len() >= BATCH_BYTES {
                         self.write(lines, anchor.moment);
+                        anchor = self::anchor();
                     }
                 }
                 Ok(Message::Wake) => {}
