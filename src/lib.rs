@@ -18,6 +18,7 @@
 //! | 5 | `server` |
 //! | 6 | `demo`, `cli` |
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod reject;
