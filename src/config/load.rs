@@ -1,5 +1,7 @@
 //! From the text of a file to the configuration as run.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path as FilePath;
 
 use super::convert;
@@ -18,6 +20,8 @@ pub use super::convert::context::FileKind;
 
 /// Bytes of the largest file.
 const MAX_FILE: usize = 1 << 20;
+/// Where problems of the file as a whole are.
+const START: Place = Place::File { line: 1, column: 1 };
 
 /// The configuration in `text`, the contents of `file`, with variables from `env`.
 ///
@@ -52,22 +56,45 @@ pub fn load_checking_files(
     }
 }
 
+/// The text of the configuration file at `path`; what is too large is not read to its end.
+///
+/// # Errors
+///
+/// One problem that says why it cannot be read.
+pub fn read_file(path: &FilePath) -> Result<String, Errors> {
+    let limit = MAX_FILE as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let text = match read {
+        Ok(_) => String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    };
+    text.map_err(|message| {
+        let mut problems = Problems::default();
+        problems.add(START, "file", message);
+        problems.into_errors(&path.display().to_string())
+    })
+}
+
 fn read(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     check: &dyn Fn(&FilePath, FileKind) -> Result<(), String>,
     problems: &mut Problems,
 ) -> Option<Config> {
-    let start = Place::File { line: 1, column: 1 };
     if text.len() > MAX_FILE {
-        let message = format!("{} bytes; at most {MAX_FILE} allowed", text.len());
-        problems.add(start, "file", message);
+        let message = format!("larger than {MAX_FILE} bytes");
+        problems.add(START, "file", message);
         return None;
     }
     let overrides = Overrides::read(env, problems);
     let Some(mut root) = tree::parse(text, problems) else {
         if problems.is_empty() {
-            problems.add(start, "file", "empty; `listeners`, `routes` and `upstreams` are needed");
+            problems.add(
+                START,
+                "file",
+                "empty; `listeners`, `routes` and `upstreams` are needed",
+            );
         }
         return None;
     };
@@ -76,7 +103,7 @@ fn read(
     let mut written: raw::Config = match serde_yaml::from_value(value) {
         Ok(written) => written,
         Err(error) => {
-            problems.add(start, "file", error.to_string());
+            problems.add(START, "file", error.to_string());
             return None;
         }
     };

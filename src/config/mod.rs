@@ -7,7 +7,7 @@
 //! on with what is sound, so one run shows every error with its place.
 
 pub use algorithm::Algorithm;
-pub use load::{FileKind, load, load_checking_files};
+pub use load::{FileKind, load, load_checking_files, read_file};
 pub use problem::{Errors, Place, Problem};
 pub use run::{
     AccessLog, Action, Backend, ClientCert, Config, HashKey, HeaderEdits, HostPattern, Listener,
@@ -19,6 +19,7 @@ pub use units::{Percent, Secret};
 
 mod algorithm;
 mod convert;
+pub mod docs;
 mod format;
 mod load;
 mod path;

@@ -129,21 +129,38 @@ pub(crate) fn did_you_mean<'a>(
     if word.len() > MAX_SHOWN {
         return String::new();
     }
-    let lower = word.to_lowercase();
+    let word_bare = bare(word);
     let allowed = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
         .take(MAX_CANDIDATES)
         .filter(|candidate| *candidate != word)
         .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-            (distance, candidate)
+            let candidate_bare = bare(candidate);
+            if shortens(&word_bare, &candidate_bare) {
+                return (allowed, candidate);
+            }
+            (
+                strsim::damerau_levenshtein(&word_bare, &candidate_bare),
+                candidate,
+            )
         })
         .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map_or_else(String::new, |(_, nearest)| {
             format!("; did you mean `{nearest}`?")
         })
+}
+
+/// What spelling is compared by: letters and digits in lower case.
+fn bare(word: &str) -> String {
+    let letters = word.chars().filter(|c| !matches!(c, '-' | '_'));
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// Whether one is the other's beginning, as `addr` is of `address`.
+fn shortens(one: &str, other: &str) -> bool {
+    one.len().min(other.len()) >= 4 && (one.starts_with(other) || other.starts_with(one))
 }
 
 #[cfg(test)]
@@ -154,7 +171,14 @@ mod tests {
     fn problems_print_in_the_order_of_the_file_with_the_environment_last() {
         let mut problems = Problems::default();
         problems.add(Place::Environment, "PORT", "bad");
-        problems.add(Place::File { line: 10, column: 1 }, "b", "later");
+        problems.add(
+            Place::File {
+                line: 10,
+                column: 1,
+            },
+            "b",
+            "later",
+        );
         problems.add(Place::File { line: 9, column: 3 }, "a", "sooner");
         problems.add(Place::File { line: 9, column: 3 }, "a", "sooner");
         assert_eq!(
@@ -180,6 +204,14 @@ mod tests {
         assert_eq!(did_you_mean("timeuot", words), "; did you mean `timeout`?");
         assert_eq!(did_you_mean("Retry", words), "; did you mean `retry`?");
         assert_eq!(did_you_mean("backend", words), "");
+        assert_eq!(
+            did_you_mean("addr", ["zone", "address"]),
+            "; did you mean `address`?"
+        );
+        assert_eq!(
+            did_you_mean("max_body_size", ["max_body"]),
+            "; did you mean `max_body`?"
+        );
     }
 
     #[test]

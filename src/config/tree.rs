@@ -86,7 +86,11 @@ impl Scalar {
     /// because in `{ }` YAML asks for them.
     pub(crate) fn kind_of_filled(&self) -> Kind {
         let plain = self.plain || self.substituted;
-        Self { plain, ..self.clone() }.kind()
+        Self {
+            plain,
+            ..self.clone()
+        }
+        .kind()
     }
 }
 
@@ -116,6 +120,11 @@ impl Node {
             Value::List(items) => items.get(index),
             _ => None,
         }
+    }
+
+    /// Whether this is the absence of a value, rather than a `null` that was written.
+    fn is_nothing(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.plain && matches!(scalar.text.as_str(), "" | "~"))
     }
 
     fn size(&self) -> usize {
@@ -201,12 +210,11 @@ impl<'p> Builder<'p> {
 
     fn take(&mut self, event: Event, at: Place) -> Result<Step, Fatal> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
             Event::StreamEnd => return Ok(Step::Done),
             Event::DocumentStart if self.root.is_some() => {
                 return Err((at, "a second document; one file is one document".to_owned()));
             }
-            Event::DocumentStart => {}
+            Event::Nothing | Event::StreamStart | Event::DocumentStart | Event::DocumentEnd => {}
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_tag(tag.is_some(), at)?;
                 self.scalar(text, style, anchor, at)?;
@@ -309,8 +317,10 @@ impl<'p> Builder<'p> {
                 merged,
                 ..
             } => {
+                // A block mapping is announced at its first colon; it starts at its first key.
+                let first = entries.first().map_or(open.at, |entry| entry.at);
                 merge(&mut entries, merged);
-                (open.at, Value::Map(entries))
+                (open.at.min(first), Value::Map(entries))
             }
         };
         self.value(Node { at, value }, open.anchor)
@@ -335,7 +345,11 @@ impl<'p> Builder<'p> {
         Ok(())
     }
 
-    fn entry(&mut self, entry: Entry) -> Result<(), Fatal> {
+    fn entry(&mut self, mut entry: Entry) -> Result<(), Fatal> {
+        if entry.node.is_nothing() {
+            // The parser sees nothing only where something else starts.
+            entry.node.at = entry.at;
+        }
         let Some(Content::Map { entries, .. }) = self.open.last_mut().map(|open| &mut open.content)
         else {
             return Ok(());
@@ -362,7 +376,10 @@ impl<'p> Builder<'p> {
         for open in &self.open {
             match &open.content {
                 Content::List(items) => path::push_index(&mut path, items.len()),
-                Content::Map { key: Some((key, _)), .. } => path::push_key(&mut path, key),
+                Content::Map {
+                    key: Some((key, _)),
+                    ..
+                } => path::push_key(&mut path, key),
                 Content::Map { key: None, .. } => {}
             }
         }

@@ -58,6 +58,18 @@ impl<'c> Context<'c> {
         matches!(value, Some(Value::List(items)) if items.is_empty())
     }
 
+    /// Whether the document has a list at `path`.
+    pub(crate) fn is_list(&self, path: &Path<'_>) -> bool {
+        let value = path.find(self.root).map(|node| &node.value);
+        matches!(value, Some(Value::List(_)))
+    }
+
+    /// Whether the document has a mapping at `path`.
+    pub(crate) fn is_mapping(&self, path: &Path<'_>) -> bool {
+        let value = path.find(self.root).map(|node| &node.value);
+        matches!(value, Some(Value::Map(_)))
+    }
+
     /// Looks at the file that the value at `path` names.
     pub(crate) fn check_file(&mut self, path: &Path<'_>, file: &FilePath, kind: FileKind) {
         if let Err(message) = (self.check)(file, kind) {

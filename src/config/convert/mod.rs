@@ -29,8 +29,12 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
     let listeners_named: Positions = listener::positions(&written.listeners);
     let upstreams_named: Positions = written.upstreams.keys().cloned().zip(0..).collect();
     let names = route::Names {
-        listeners: &listeners_named,
-        upstreams: &upstreams_named,
+        listeners: context
+            .is_list(&Path::ROOT.key("listeners"))
+            .then_some(&listeners_named),
+        upstreams: context
+            .is_mapping(&Path::ROOT.key("upstreams"))
+            .then_some(&upstreams_named),
     };
     let server = server(written.server);
     let metrics = written.metrics.map(metrics);
@@ -90,7 +94,10 @@ fn note_repeated<'a>(
     for (index, value) in values.enumerate() {
         let Some(value) = value else { continue };
         if let Some(earlier) = first.get(&value) {
-            let message = format!("{what} `{value}` is already that of {}", list.index(*earlier));
+            let message = format!(
+                "{what} `{value}` is already that of {}",
+                list.index(*earlier)
+            );
             context.add(&list.index(index).key(key), message);
         } else {
             first.insert(value, index);

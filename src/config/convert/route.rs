@@ -18,8 +18,10 @@ use crate::config::run::{
 /// What routes refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'n> {
-    pub(super) listeners: &'n Positions,
-    pub(super) upstreams: &'n Positions,
+    /// `None` where the list is broken, so that nothing can be said of references to it.
+    pub(super) listeners: Option<&'n Positions>,
+    /// Likewise.
+    pub(super) upstreams: Option<&'n Positions>,
 }
 
 /// Keys that say how a request is forwarded.
@@ -58,7 +60,12 @@ fn route(
 ) -> Option<Route> {
     note_contradictions(&written, path, context);
     let rewrite = rewrite(written.rewrite, &written.matches, path, context);
-    let matches = matches(written.matches, names.listeners, &path.key("match"), context);
+    let matches = matches(
+        written.matches,
+        names.listeners,
+        &path.key("match"),
+        context,
+    );
     let request_headers = headers::edits(
         written.request_headers,
         Side::Request,
@@ -110,7 +117,7 @@ fn note_contradictions(written: &raw::Route, path: &Path<'_>, context: &mut Cont
 
 fn matches(
     written: raw::Match,
-    listeners: &Positions,
+    listeners: Option<&Positions>,
     path: &Path<'_>,
     context: &mut Context<'_>,
 ) -> Match {
@@ -137,11 +144,12 @@ fn matches(
 /// The position of `name`, which the value at `path` refers to.
 fn position(
     name: &str,
-    positions: &Positions,
+    positions: Option<&Positions>,
     what: &str,
     path: &Path<'_>,
     context: &mut Context<'_>,
 ) -> Option<usize> {
+    let positions = positions?;
     let found = positions.get(name).copied();
     if found.is_none() {
         let near = did_you_mean(name, positions.keys().map(String::as_str));
@@ -201,7 +209,7 @@ struct Chosen {
 
 fn action(
     chosen: Chosen,
-    upstreams: &Positions,
+    upstreams: Option<&Positions>,
     path: &Path<'_>,
     context: &mut Context<'_>,
 ) -> Option<Action> {
@@ -230,7 +238,7 @@ fn action(
 
 fn splits(
     written: Vec<raw::Split>,
-    upstreams: &Positions,
+    upstreams: Option<&Positions>,
     path: &Path<'_>,
     context: &mut Context<'_>,
 ) -> Option<Vec<Split>> {
@@ -258,11 +266,7 @@ fn splits(
     shares.into_iter().collect()
 }
 
-fn redirect(
-    written: raw::Redirect,
-    path: &Path<'_>,
-    context: &mut Context<'_>,
-) -> Option<Action> {
+fn redirect(written: raw::Redirect, path: &Path<'_>, context: &mut Context<'_>) -> Option<Action> {
     let target = ["scheme", "host", "path"];
     if !target.iter().any(|key| context.is_given(&path.key(key))) {
         context.add(path, "redirects to itself; give `scheme`, `host` or `path`");
@@ -287,10 +291,17 @@ fn rewrite(
     let path = route.key("rewrite");
     note_replacement(&written, &path, context);
     if let Some(prefix) = written.prefix {
-        let has_prefix = matches.path.as_ref().is_some_and(|path| path.prefix.is_some());
+        let has_prefix = matches
+            .path
+            .as_ref()
+            .is_some_and(|path| path.prefix.is_some());
         let given = context.is_given(&route.key("match").key("path").key("prefix"));
         if !has_prefix && !given {
-            context.add_at_key(&path, "prefix", "needs `match.path.prefix`, which it replaces");
+            context.add_at_key(
+                &path,
+                "prefix",
+                "needs `match.path.prefix`, which it replaces",
+            );
         }
         return Some(Rewrite::Prefix(prefix.value));
     }
@@ -307,7 +318,10 @@ fn note_replacement(written: &raw::Rewrite, path: &Path<'_>, context: &mut Conte
     let regex = context.is_given(&path.key("regex"));
     let replacement = context.is_given(&path.key("replacement"));
     if regex && !replacement {
-        context.add(path, "the key `replacement` is missing; it goes with `regex`");
+        context.add(
+            path,
+            "the key `replacement` is missing; it goes with `regex`",
+        );
     }
     if replacement && !regex && (written.prefix.is_some() || written.path.is_some()) {
         context.add_at_key(path, "replacement", "has no effect without `regex`");

@@ -63,7 +63,7 @@ fn upstream(
             raw::Protocol::Http2 => Protocol::Http2,
             raw::Protocol::Auto => Protocol::Auto,
         },
-        tls: tls?,
+        tls,
         panic_threshold: written.panic_threshold.value,
     })
 }
@@ -75,13 +75,19 @@ fn backends(
 ) -> Option<Vec<Backend>> {
     let list = path.key("backends");
     if written.is_empty() && !context.is_given(&list) {
-        context.add(path, "the key `backends` is missing; at least one backend is needed");
+        context.add(
+            path,
+            "the key `backends` is missing; at least one backend is needed",
+        );
     } else if written.is_empty() && context.is_empty_list(&list) {
         context.add(&list, "at least one backend is needed");
     }
-    let addresses = written
-        .iter()
-        .map(|backend| backend.address.as_ref().map(|address| address.value.clone()));
+    let addresses = written.iter().map(|backend| {
+        backend
+            .address
+            .as_ref()
+            .map(|address| address.value.clone())
+    });
     super::note_repeated(addresses, &list, ("address", "the address"), context);
     written.into_iter().map(backend).collect()
 }
@@ -118,14 +124,9 @@ fn sticky(written: raw::Sticky) -> Sticky {
     }
 }
 
-/// The outer `None` is a key that was missing and reported, the inner one plaintext.
-fn tls(
-    written: raw::Tls,
-    path: &Path<'_>,
-    context: &mut Context<'_>,
-) -> Option<Option<UpstreamTls>> {
+fn tls(written: raw::Tls, path: &Path<'_>, context: &mut Context<'_>) -> Option<UpstreamTls> {
     if !written.enabled {
-        return Some(None);
+        return None;
     }
     if !written.verify && written.ca.is_some() {
         context.add_at_key(path, "ca", "has no effect with `verify: false`");
@@ -133,18 +134,14 @@ fn tls(
     if let Some(ca) = &written.ca {
         context.check_file(&path.key("ca"), &ca.value, FileKind::Certificates);
     }
-    let client_cert = written
-        .client_cert
-        .map(|cert| client_cert(cert, &path.key("client_cert"), context));
-    Some(Some(UpstreamTls {
+    Some(UpstreamTls {
         sni: written.sni.map(|name| name.value),
         ca: written.ca.map(|file| file.value),
-        client_cert: match client_cert {
-            Some(cert) => Some(cert?),
-            None => None,
-        },
+        client_cert: written
+            .client_cert
+            .and_then(|cert| client_cert(cert, &path.key("client_cert"), context)),
         verify: written.verify,
-    }))
+    })
 }
 
 fn client_cert(

@@ -1,6 +1,7 @@
 //! Text of a given form, as the file has it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -8,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::config::format::Format;
 
 /// A text and what it stands for.
-#[derive(Debug)]
 pub(crate) struct Written<F: Format> {
     text: String,
     pub(crate) value: F::Value,
@@ -21,6 +21,13 @@ impl<F: Format> Written<F> {
             text: text.to_owned(),
             value: F::parse(text).expect("our own defaults are of their form"),
         }
+    }
+}
+
+/// Without the text, which may be a secret.
+impl<F: Format> fmt::Debug for Written<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 

@@ -10,46 +10,56 @@ pub(super) type Object = Map<String, Json>;
 
 /// What these schemas together allow.
 pub(super) fn expected(alternatives: &[&Object]) -> String {
-    let parts: Vec<String> = alternatives.iter().map(|one| one_expected(one)).collect();
+    let parts: Vec<String> = alternatives.iter().flat_map(|one| parts(one)).collect();
     join(&parts)
 }
 
-fn one_expected(schema: &Object) -> String {
+fn parts(schema: &Object) -> Vec<String> {
     let words = words(schema);
     if !words.is_empty() {
-        let ticked: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-        return join(&ticked);
+        return ticked(&words);
     }
     let format = schema.get("format").and_then(Json::as_str);
     if let Some(rule) = format.and_then(format::rule_named) {
-        return rule.expected.to_owned();
+        return vec![in_range(rule.expected, schema)];
     }
     match kind_of(schema) {
-        "integer" => integer(schema),
-        "boolean" => "true or false".to_owned(),
-        "array" => "a list".to_owned(),
-        "object" => mapping(schema),
-        "null" => "null".to_owned(),
-        _ => "text".to_owned(),
+        "integer" => integers(schema),
+        "boolean" => vec!["true".to_owned(), "false".to_owned()],
+        "array" => vec!["a list".to_owned()],
+        "object" => vec![mapping(schema)],
+        "null" => vec!["null".to_owned()],
+        _ => vec!["text".to_owned()],
     }
 }
 
-fn integer(schema: &Object) -> String {
-    let numbers: Vec<String> = schema
-        .get("enum")
-        .and_then(Json::as_array)
+/// With a range, the range says more than examples do.
+fn in_range(expected: &str, schema: &Object) -> String {
+    let bound = |key| schema.get(key).and_then(Json::as_str);
+    match (bound("x-minimum"), bound("x-maximum")) {
+        (Some(least), Some(most)) => {
+            let noun = expected.split(" such as").next().unwrap_or(expected);
+            format!("{noun} from {least} to {most}")
+        }
+        _ => expected.to_owned(),
+    }
+}
+
+fn integers(schema: &Object) -> Vec<String> {
+    let listed = schema.get("enum").and_then(Json::as_array);
+    let numbers: Vec<String> = listed
         .into_iter()
         .flatten()
         .chain(schema.get("const"))
         .map(ToString::to_string)
         .collect();
     if !numbers.is_empty() {
-        return join(&numbers);
+        return numbers;
     }
-    match bounds(schema) {
+    vec![match bounds(schema) {
         (Some(least), Some(most)) => format!("an integer from {least} to {most}"),
         _ => "an integer".to_owned(),
-    }
+    }]
 }
 
 fn mapping(schema: &Object) -> String {
@@ -57,8 +67,12 @@ fn mapping(schema: &Object) -> String {
     if choices.is_empty() {
         return "a mapping".to_owned();
     }
-    let ticked: Vec<String> = choices.iter().map(|key| format!("`{key}`")).collect();
-    format!("a mapping with {}", join(&ticked))
+    format!("a mapping with {}", join(&ticked(&choices)))
+}
+
+/// Each word in backticks.
+pub(super) fn ticked(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| format!("`{word}`")).collect()
 }
 
 /// `a, b or c`.

@@ -8,15 +8,16 @@
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value as Yaml};
 
-use describe::{Object, bounds, choices, expected, found, join, kind_of, takes_null, words};
+use describe::{Object, choices, expected, found, join, kind_of, takes_null, ticked};
+use scalar::{Refusal, read_scalar, rule_of};
 
-use super::format::{self, Rule};
 use super::path::Path;
 use super::problem::{Place, Problems, did_you_mean};
 use super::schema::NOT_YET;
-use super::tree::{Entry, Kind, Node, Scalar, Value};
+use super::tree::{Entry, Kind, Node, Value};
 
 mod describe;
+mod scalar;
 
 /// The part of the document that has the shape of `schema`.
 pub(crate) fn walk(root: &Node, schema: &Json, problems: &mut Problems) -> Option<Yaml> {
@@ -162,7 +163,10 @@ impl<'w> Walker<'w> {
         let mut whole = Vec::with_capacity(items.len());
         let mut missing = false;
         for (index, item) in items.iter().enumerate() {
-            match self.node(item, item_schema, &path.index(index)).or_else(|| placeholder.clone()) {
+            match self
+                .node(item, item_schema, &path.index(index))
+                .or_else(|| placeholder.clone())
+            {
                 Some(value) => whole.push(value),
                 None => missing = true,
             }
@@ -180,15 +184,14 @@ impl<'w> Walker<'w> {
         let Value::Map(entries) = &node.value else {
             return None;
         };
-        let whole = match schema.get("properties").and_then(Json::as_object) {
-            Some(properties) => {
-                self.check_keys(node, schema, path);
-                self.properties(entries, properties, path)
-            }
-            None => {
-                self.count(node, entries.len(), (schema, "minProperties", "maxProperties"), path);
-                self.free_keys(entries, schema, path)?
-            }
+        let properties = schema.get("properties").and_then(Json::as_object);
+        let whole = if let Some(properties) = properties {
+            self.check_keys(node, schema, path);
+            self.properties(entries, properties, path)
+        } else {
+            let bounds = (schema, "minProperties", "maxProperties");
+            self.count(node, entries.len(), bounds, path);
+            self.free_keys(entries, schema, path)?
         };
         Some(Yaml::Mapping(whole))
     }
@@ -209,7 +212,12 @@ impl<'w> Walker<'w> {
     }
 
     /// A mapping whose keys the author chooses.
-    fn free_keys(&mut self, entries: &[Entry], schema: &Object, path: &Path<'_>) -> Option<Mapping> {
+    fn free_keys(
+        &mut self,
+        entries: &[Entry],
+        schema: &Object,
+        path: &Path<'_>,
+    ) -> Option<Mapping> {
         let names = schema.get("propertyNames").and_then(Json::as_object);
         let rule = names.and_then(rule_of);
         let value_schema = schema.get("additionalProperties")?.as_object()?;
@@ -219,10 +227,17 @@ impl<'w> Walker<'w> {
             let path = path.key(&entry.key);
             if let Some(Err(reason)) = rule.map(|rule| (rule.check)(&entry.key)) {
                 let what = rule.map_or("", |rule| rule.expected);
-                let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+                let reason = if reason.is_empty() {
+                    reason
+                } else {
+                    format!(": {reason}")
+                };
                 self.add(entry.at, &path, format!("the key must be {what}{reason}"));
             }
-            if let Some(value) = self.node(&entry.node, value_schema, &path).or_else(|| placeholder.clone()) {
+            if let Some(value) = self
+                .node(&entry.node, value_schema, &path)
+                .or_else(|| placeholder.clone())
+            {
                 whole.insert(Yaml::String(entry.key.clone()), value);
             }
         }
@@ -242,37 +257,44 @@ impl<'w> Walker<'w> {
             return;
         }
         let mut chosen = choices.iter().filter_map(|key| node.entry(key));
-        let ticked: Vec<String> = choices.iter().map(|key| format!("`{key}`")).collect();
+        let all = join(&ticked(&choices));
         let Some(first) = chosen.next() else {
-            self.add(node.at, path, format!("one of the keys {} is missing", join(&ticked)));
+            self.add(node.at, path, format!("one of the keys {} is missing", all));
             return;
         };
         for other in chosen {
             let message = format!(
                 "contradicts `{}`; only one of {} is allowed",
-                first.key,
-                join(&ticked)
+                first.key, all
             );
             self.add(other.at, &path.key(&other.key), message);
         }
     }
 
-    fn count(&mut self, node: &Node, len: usize, (schema, least, most): (&Object, &str, &str), path: &Path<'_>) {
+    fn count(
+        &mut self,
+        node: &Node,
+        len: usize,
+        (schema, least, most): (&Object, &str, &str),
+        path: &Path<'_>,
+    ) {
         let bound = |key| schema.get(key).and_then(Json::as_u64);
         let len = len as u64;
         if let Some(least) = bound(least).filter(|least| len < *least) {
-            self.add(node.at, path, format!("at least {least} needed, found {len}"));
+            self.add(
+                node.at,
+                path,
+                format!("at least {least} needed, found {len}"),
+            );
         }
         if let Some(most) = bound(most).filter(|most| len > *most) {
-            self.add(node.at, path, format!("at most {most} allowed, found {len}"));
+            self.add(
+                node.at,
+                path,
+                format!("at most {most} allowed, found {len}"),
+            );
         }
     }
-}
-
-/// Why a scalar is not what a schema wants.
-enum Refusal {
-    NotYet,
-    Because(String),
 }
 
 fn unknown_key(key: &str, properties: &Object) -> String {
@@ -286,10 +308,6 @@ fn unknown_key(key: &str, properties: &Object) -> String {
         .map(|(key, _)| key.as_str())
         .collect();
     format!("unknown key; allowed: {}", allowed.join(", "))
-}
-
-fn rule_of(schema: &Object) -> Option<&'static Rule> {
-    format::rule_named(schema.get("format")?.as_str()?)
 }
 
 fn is_broken(node: &Node) -> bool {
@@ -325,89 +343,11 @@ fn equals(node: &Node, value: &Json) -> bool {
         (Value::Scalar(scalar), Json::Null) => scalar.kind() == Kind::Null,
         (Value::Scalar(scalar), Json::Bool(wanted)) => scalar.kind() == Kind::Bool(*wanted),
         (Value::Scalar(scalar), Json::String(wanted)) => scalar.text == *wanted,
-        (Value::Map(entries), Json::Object(wanted)) => entries
-            .iter()
-            .all(|entry| wanted.get(&entry.key).is_some_and(|value| equals(&entry.node, value))),
+        (Value::Map(entries), Json::Object(wanted)) => entries.iter().all(|entry| {
+            wanted
+                .get(&entry.key)
+                .is_some_and(|value| equals(&entry.node, value))
+        }),
         _ => false,
     }
-}
-
-fn read_scalar(scalar: &Scalar, schema: &Object) -> Result<Yaml, Refusal> {
-    match kind_of(schema) {
-        "integer" => read_integer(scalar, schema),
-        "boolean" => match scalar.kind_of_filled() {
-            Kind::Bool(value) => Ok(Yaml::Bool(value)),
-            _ => Err(Refusal::Because(String::new())),
-        },
-        _ => read_text(scalar, schema).map(|()| Yaml::String(scalar.text.clone())),
-    }
-}
-
-fn read_integer(scalar: &Scalar, schema: &Object) -> Result<Yaml, Refusal> {
-    let Kind::Integer(number) = scalar.kind_of_filled() else {
-        return Err(Refusal::Because(String::new()));
-    };
-    let (least, most) = bounds(schema);
-    let listed = schema.get("enum").and_then(Json::as_array);
-    let allowed = least.is_none_or(|least| number >= least)
-        && most.is_none_or(|most| number <= most)
-        && listed.is_none_or(|all| all.iter().any(|one| one.as_i64() == Some(number)))
-        && schema.get("const").is_none_or(|one| one.as_i64() == Some(number));
-    if allowed {
-        Ok(Yaml::Number(number.into()))
-    } else {
-        Err(Refusal::Because(String::new()))
-    }
-}
-
-fn read_text(scalar: &Scalar, schema: &Object) -> Result<(), Refusal> {
-    let words = words(schema);
-    if !words.is_empty() {
-        return read_word(scalar, schema, &words);
-    }
-    if let Some(rule) = rule_of(schema) {
-        let magnitude = (rule.check)(&scalar.text).map_err(Refusal::Because)?;
-        in_range(magnitude, schema, rule)?;
-    }
-    let most = schema.get("maxLength").and_then(Json::as_u64);
-    if most.is_some_and(|most| scalar.text.chars().count() as u64 > most) {
-        return Err(Refusal::Because(format!(
-            "longer than {} characters",
-            most.unwrap_or_default()
-        )));
-    }
-    if scalar.kind() != Kind::Text && !scalar.substituted {
-        return Err(Refusal::Because("text that looks like this stands in quotes".to_owned()));
-    }
-    Ok(())
-}
-
-fn read_word(scalar: &Scalar, schema: &Object, words: &[&str]) -> Result<(), Refusal> {
-    let text = scalar.text.as_str();
-    if words.contains(&text) {
-        return Ok(());
-    }
-    let later = schema.get(NOT_YET).and_then(Json::as_array);
-    if later.is_some_and(|all| all.iter().any(|word| word == text)) {
-        return Err(Refusal::NotYet);
-    }
-    Err(Refusal::Because(did_you_mean(text, words.iter().copied())))
-}
-
-fn in_range(magnitude: Option<f64>, schema: &Object, rule: &Rule) -> Result<(), Refusal> {
-    let Some(magnitude) = magnitude else {
-        return Ok(());
-    };
-    let text = |key| schema.get(key).and_then(Json::as_str);
-    let bound = |key| (rule.check)(text(key)?).ok()?;
-    let (least, most) = (bound("x-minimum"), bound("x-maximum"));
-    if least.is_none_or(|least| magnitude >= least) && most.is_none_or(|most| magnitude <= most) {
-        return Ok(());
-    }
-    let shown = |key| text(key).unwrap_or_default();
-    Err(Refusal::Because(format!(
-        "allowed is {} to {}",
-        shown("x-minimum"),
-        shown("x-maximum")
-    )))
 }

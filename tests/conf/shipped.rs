@@ -1,0 +1,206 @@
+//! The files in `conf/` and the documents made from the types.
+
+use std::collections::BTreeMap;
+
+use evenkeel::cli::check::check;
+use evenkeel::config::{Algorithm, Config, Errors, docs, load, schema};
+use serde_json::{Map, Value};
+
+fn load_file(path: &str) -> Result<Config, Errors> {
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    load(&text, path, &|_| None)
+}
+
+#[test]
+fn the_shipped_files_load() {
+    for file in [
+        "conf/minimal.yaml",
+        "conf/reference.yaml",
+        "conf/evenkeel.yaml",
+    ] {
+        if let Err(errors) = load_file(file) {
+            panic!("{errors}");
+        }
+    }
+}
+
+#[test]
+fn check_sums_a_sound_file_up() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check("conf/minimal.yaml".as_ref(), &|_| None, &mut out, &mut err);
+    assert_eq!(code, 0);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "conf/minimal.yaml: 1 listener, 1 route, 1 upstream, 2 backends\n"
+    );
+    assert!(err.is_empty());
+}
+
+#[test]
+fn check_says_that_a_file_is_not_there() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check("no/such.yaml".as_ref(), &|_| None, &mut out, &mut err);
+    assert_eq!(code, 1);
+    let told = String::from_utf8(err).unwrap();
+    assert!(
+        told.starts_with("no/such.yaml:1:1: file: cannot be read: "),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_environment_changes_what_it_may() {
+    let variables = BTreeMap::from([
+        ("PORT", "6000"),
+        ("BACKEND_SERVERS", "10.0.0.7:80=3, app.internal:81"),
+        ("DEFAULT_ALGORITHM", "maglev"),
+        ("WORKER_COUNT", "3"),
+    ]);
+    let text = std::fs::read_to_string("conf/evenkeel.yaml").unwrap();
+    let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());
+    let config = load(&text, "conf/evenkeel.yaml", &env).unwrap();
+    assert_eq!(config.listeners[0].address.to_string(), "0.0.0.0:6000");
+    assert_eq!(config.server.workers.get(), 3);
+    let upstream = |name| {
+        config
+            .upstreams
+            .iter()
+            .find(|one| one.name == name)
+            .unwrap()
+    };
+    assert_eq!(upstream("web").algorithm, Algorithm::Maglev);
+    assert_eq!(upstream("beta").algorithm, Algorithm::WeightedRoundRobin);
+    let backends: Vec<(&str, u32)> = upstream("web")
+        .backends
+        .iter()
+        .map(|backend| (backend.address.as_str(), backend.weight))
+        .collect();
+    assert_eq!(backends, [("10.0.0.7:80", 3), ("app.internal:81", 1)]);
+}
+
+type Object = Map<String, Value>;
+
+/// Keys whose default says little: the reference shows an example instead.
+const EXAMPLES: [&str; 5] = [
+    "Match.path",
+    "Route.redirect.path",
+    "Route.rewrite",
+    "Split.weight",
+    "Upstream.backends",
+];
+
+/// The schemas of which one holds, each with the name of its type, or else its path.
+fn alternatives<'s>(path: &str, schema: &'s Object, root: &'s Value) -> Vec<(String, &'s Object)> {
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    if let Some(name) = reference.and_then(|reference| reference.strip_prefix("#/$defs/")) {
+        let target = root["$defs"][name].as_object().unwrap();
+        return alternatives(name, target, root);
+    }
+    match schema.get("anyOf").and_then(Value::as_array) {
+        None => vec![(path.to_owned(), schema)],
+        Some(all) => all
+            .iter()
+            .flat_map(|one| alternatives(path, one.as_object().unwrap(), root))
+            .collect(),
+    }
+}
+
+/// Every supported key of the schema, `Type.key`, with its default where it has one.
+fn keys(path: &str, schema: &Object, root: &Value, all: &mut BTreeMap<String, Option<Value>>) {
+    for (path, schema) in alternatives(path, schema, root) {
+        for (key, property) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let property = property.as_object().unwrap();
+            if property.get("x-not-supported-yet") == Some(&Value::Bool(true)) {
+                continue;
+            }
+            let path = format!("{path}.{key}");
+            if all
+                .insert(path.clone(), property.get("default").cloned())
+                .is_none()
+            {
+                keys(&path, property, root, all);
+            }
+        }
+        for inner in ["items", "additionalProperties"] {
+            if let Some(Value::Object(inner)) = schema.get(inner) {
+                keys(&path, inner, root, all);
+            }
+        }
+    }
+}
+
+/// Every key below `value` with the values it is given.
+fn given(
+    path: &str,
+    value: &Value,
+    schema: &Object,
+    root: &Value,
+    all: &mut BTreeMap<String, Vec<Value>>,
+) {
+    for (path, schema) in alternatives(path, schema, root) {
+        let inner = |name: &str| schema.get(name).and_then(Value::as_object);
+        match value {
+            Value::Object(entries) => {
+                for (key, value) in entries {
+                    if let Some(property) = inner("properties").and_then(|known| known.get(key)) {
+                        let path = format!("{path}.{key}");
+                        all.entry(path.clone()).or_default().push(value.clone());
+                        given(&path, value, property.as_object().unwrap(), root, all);
+                    } else if let Some(any) = inner("additionalProperties") {
+                        given(&path, value, any, root, all);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (item, schema) in items.iter().zip(std::iter::repeat(inner("items"))) {
+                    if let Some(schema) = schema {
+                        given(&path, item, schema, root, all);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_with_its_default() {
+    let text = std::fs::read_to_string("conf/reference.yaml").unwrap();
+    let reference: Value = serde_yaml::from_str(&text).unwrap();
+    let root = schema::schema();
+    let schema = root.as_object().unwrap();
+    let (mut shown, mut wanted) = (BTreeMap::new(), BTreeMap::new());
+    keys("", schema, &root, &mut wanted);
+    given("", &reference, schema, &root, &mut shown);
+    assert!(wanted.len() > 80, "{}", wanted.len());
+    for (key, default) in wanted {
+        let values = shown
+            .get(&key)
+            .unwrap_or_else(|| panic!("conf/reference.yaml does not name {key}"));
+        // A mapping's default is compared key by key.
+        let default = default.filter(|default| !default.is_object());
+        if let Some(default) = default.filter(|_| !EXAMPLES.contains(&key.as_str())) {
+            assert!(
+                values.contains(&default),
+                "{key} is {values:?}, not {default}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_document_is_what_the_types_say() {
+    let document = "docs/configuration.md";
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(document, docs::markdown()).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(document).unwrap() == docs::markdown(),
+        "{document} is out of date; write it with `evenkeel schema --markdown`"
+    );
+}
