@@ -32,6 +32,7 @@ fn settings(algorithm: Algorithm) -> config::Upstream {
             timeout: Duration::from_secs(1),
         },
         timeouts: config::Timeouts {
+            tunnel: Duration::from_secs(3600),
             connect: Duration::from_secs(5),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),

@@ -31,7 +31,8 @@ pub fn check(
     printed.unwrap_or(1)
 }
 
-fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Errors> {
+/// Reads the configuration in `file`, and the certificates and keys it names.
+pub(super) fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Errors> {
     let text = config::read_file(file)?;
     config::load_checking_files(&text, &file.display().to_string(), env, &check_pem)
 }

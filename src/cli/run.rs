@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::{self, Config};
+use super::check;
+use crate::observe::logging;
 use crate::server::{Interrupt, Options, Server};
 
 /// What `evenkeel run` takes.
@@ -26,30 +27,34 @@ pub struct Run {
     upgrade_socket: Option<PathBuf>,
 }
 
-/// Reads a configuration file with the process's environment; the text says all that is wrong.
-pub fn read(file: &std::path::Path) -> Result<Config, String> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}\n"))?;
-    let env = |variable: &str| std::env::var(variable).ok();
-    config::load(&text, &name, &env).map_err(|errors| errors.to_string())
-}
-
 /// Serves until a signal ends it. Exits with 1 for a bad configuration, with 2 when it cannot start.
-pub fn run(run: Run, err: &mut impl Write) -> io::Result<ExitCode> {
-    let config = match read(&run.config) {
+pub fn run(
+    run: Run,
+    env: &dyn Fn(&str) -> Option<String>,
+    err: &mut impl Write,
+) -> io::Result<ExitCode> {
+    let config = match check::load(&run.config, env) {
         Ok(config) => config,
         Err(problems) => {
-            write!(err, "{problems}")?;
+            writeln!(err, "{problems}")?;
             return Ok(ExitCode::from(1));
         }
     };
     if run.test {
         return Ok(ExitCode::SUCCESS);
     }
+    let log = match logging::install() {
+        Ok(log) => log,
+        Err(error) => {
+            writeln!(err, "evenkeel: {error}")?;
+            return Ok(ExitCode::from(2));
+        }
+    };
     let options = Options {
         upgrade: run.upgrade,
         upgrade_socket: run.upgrade_socket,
         interrupt: Interrupt::Stop,
+        log: Some(log),
     };
     match Server::new(config, options) {
         Ok(server) => server.run(),

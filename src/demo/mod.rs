@@ -1,8 +1,7 @@
 //! What a newcomer starts first: `evenkeel demo`, the whole picture in one process.
 //!
 //! Three unequal backends, the balancer before them, a page of what to try and a
-//! live line per second. The balancer comes in as a closure: the demo knows the
-//! command line and the configuration text, not how a server is put together.
+//! live line per second. The balancer is the real server.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -20,6 +19,7 @@ use screen::Screen;
 pub use style::Style;
 
 pub mod backend;
+mod balancer;
 mod cast;
 mod event;
 mod live;
@@ -57,11 +57,9 @@ pub struct Balancer {
 
 /// Runs the demo in the foreground: `evenkeel demo`.
 ///
-/// `start` makes a balancer of a configuration's text. Messages go to `out` and
-/// `err`. Exit code 2 when something could not start.
+/// Messages go to `out` and `err`. Exit code 2 when something could not start.
 pub fn execute(
     options: DemoOptions,
-    start: impl FnOnce(&str) -> Result<Balancer, String>,
     mut out: impl Write + Send + 'static,
     style: Style,
     err: &mut impl Write,
@@ -69,7 +67,7 @@ pub fn execute(
     let done = if options.print_config {
         print_config(options, &mut out).map_err(|error| error.to_string())
     } else {
-        run(options, start, out, style)
+        run(options, balancer::start, out, style)
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::listen::Connections;
+use crate::observe::logging::Dropped;
 use crate::observe::metrics::{BackendState, Live, Metrics};
 use crate::proxy::Transport;
 use crate::snapshot::{Group, Published};
@@ -12,6 +13,7 @@ pub(super) fn report(
     metrics: &Metrics,
     published: &Arc<Published<Transport>>,
     connections: &Arc<Connections>,
+    log: Option<Dropped>,
 ) {
     let (published, connections) = (Arc::clone(published), Arc::clone(connections));
     metrics.set_live(Box::new(move |tell| {
@@ -21,6 +23,9 @@ pub(super) fn report(
                 listener: &listener.name,
                 active_connections: connections.open(index) as u64,
             });
+        }
+        if let Some(log) = &log {
+            tell(Live::Log { dropped: log.get() });
         }
         for group in snapshot.groups() {
             upstream(group, tell);

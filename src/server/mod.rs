@@ -2,7 +2,8 @@
 //! the order in which they start and stop.
 
 mod bind;
-mod drain;
+mod closing;
+mod control;
 mod identity;
 mod live;
 mod signals;
@@ -26,10 +27,13 @@ use crate::config::Config;
 use crate::control::discovery::{self, ResolveError};
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::{AccessLog, Recorder};
+use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Doorman, Proxy, Transport};
 use crate::snapshot::{Parts, Published, Snapshot};
 use crate::upstream::sticky::Signer;
+use closing::Closing;
+use control::Control;
 pub use signals::Interrupt;
 
 /// Tries that Pingora lets one request make: more than the configuration ever allows.
@@ -39,7 +43,7 @@ const MAX_TRIES: usize = 16;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How the process is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Options {
     /// Take the sockets over from the running process.
     pub upgrade: bool,
@@ -47,6 +51,8 @@ pub struct Options {
     pub upgrade_socket: Option<PathBuf>,
     /// What an interrupt (Ctrl-C) does.
     pub interrupt: Interrupt,
+    /// The process log, to be flushed at the end.
+    pub log: Option<LogGuard>,
 }
 
 /// Why the process could not start.
@@ -89,7 +95,7 @@ pub struct Server {
     interrupt: Interrupt,
     metrics: Arc<Metrics>,
     published: Arc<Published<Transport>>,
-    recorder: Arc<Recorder>,
+    closing: Arc<Closing>,
 }
 
 impl Server {
@@ -106,7 +112,8 @@ impl Server {
         let published = Arc::new(Published::new(first_snapshot(&config, &metrics)?));
         let connections = Arc::new(Connections::new(&config));
         let recorder = Arc::new(recorder(&config, &metrics)?);
-        live::report(&metrics, &published, &connections);
+        let dropped = options.log.as_ref().map(LogGuard::dropped);
+        live::report(&metrics, &published, &connections, dropped);
         metrics.config_loaded(clock::unix_seconds() as f64);
 
         let conf = pingora_conf(&config, &options);
@@ -125,14 +132,21 @@ impl Server {
             service.add_listener(listen::endpoint(listener));
         }
         pingora.add_service(service);
-        let drain = drain::Drain::new(&config, &connections, &recorder);
-        pingora.add_service(background_service("control", drain));
+        let closing = Arc::new(Closing::new(Arc::clone(&recorder), options.log));
+        let control = Control {
+            drain_timeout: config.server.drain_timeout,
+            endpoint: config.metrics.clone(),
+            metrics: Arc::clone(&metrics),
+            connections: Arc::clone(&connections),
+            closing: Arc::clone(&closing),
+        };
+        pingora.add_service(background_service("control", control));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,
             metrics,
             published,
-            recorder,
+            closing,
         })
     }
 
@@ -150,8 +164,8 @@ impl Server {
         self.pingora.run(RunArgs {
             shutdown_signal: Box::new(signals::Signals::new(self.interrupt)),
         });
-        self.recorder.close();
         tracing::info!("stopped");
+        self.closing.close();
     }
 }
 

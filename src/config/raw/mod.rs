@@ -38,7 +38,7 @@ pub(crate) struct Config {
     /// Process-wide settings.
     pub(crate) server: Server,
     /// Sockets that accept traffic.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 32))]
     pub(crate) listeners: Vec<Listener>,
     /// Rules that say where requests go. Of the routes that match, the one with the most specific
     /// host wins, then the longest path, then the most conditions; the order here breaks ties.

@@ -156,6 +156,12 @@ impl Metrics {
         self.store.config_refused();
     }
 
+    /// Everything as Prometheus's families, for a display in the same process.
+    #[must_use]
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
     /// Everything in the Prometheus text format, version 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {

@@ -1,4 +1,4 @@
-//! The end of a process: everything in flight is finished, then it exits.
+//! The service beside the traffic: the metrics endpoint, and the end of the process.
 //!
 //! Pingora sleeps through its whole grace period even when nothing is left to
 //! do. This watches the connections instead and ends the process as soon as the
@@ -12,32 +12,47 @@ use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
 use tokio::signal::unix::SignalKind;
 
-use super::signals;
-use crate::config::Config;
+use super::closing::Closing;
+use super::{bind, signals};
+use crate::config;
+use crate::control::exposition;
 use crate::listen::Connections;
-use crate::observe::Recorder;
+use crate::observe::metrics::Metrics;
 
 /// How often the count of connections is looked at while draining.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Ends the process once it is idle.
-pub(super) struct Drain {
-    timeout: Duration,
-    connections: Arc<Connections>,
-    recorder: Arc<Recorder>,
+/// Serves metrics while the process lives, and ends it once it is idle.
+pub(super) struct Control {
+    pub(super) drain_timeout: Duration,
+    pub(super) endpoint: Option<config::Metrics>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) closing: Arc<Closing>,
 }
 
-impl Drain {
-    pub(super) fn new(
-        config: &Config,
-        connections: &Arc<Connections>,
-        recorder: &Arc<Recorder>,
-    ) -> Self {
-        Self {
-            timeout: config.server.drain_timeout,
-            connections: Arc::clone(connections),
-            recorder: Arc::clone(recorder),
-        }
+impl Control {
+    /// Answers scrapes for as long as the process lives, the drain included.
+    fn expose(&self) {
+        let Some(endpoint) = self.endpoint.clone() else {
+            return;
+        };
+        let listener = match bind::shared(endpoint.address) {
+            Ok(listener) => listener,
+            Err(error) => {
+                let address = endpoint.address;
+                tracing::error!(%address, %error, "metrics: cannot listen");
+                return;
+            }
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let render = move || metrics.render();
+        tokio::spawn(exposition::serve(
+            listener,
+            render,
+            endpoint.token,
+            std::future::pending(),
+        ));
     }
 
     async fn idle(&self) {
@@ -52,8 +67,9 @@ impl Drain {
 }
 
 #[async_trait]
-impl BackgroundService for Drain {
+impl BackgroundService for Control {
     async fn start(&self, mut shutdown: ShutdownWatch) {
+        self.expose();
         if shutdown.changed().await.is_err() {
             return;
         }
@@ -61,14 +77,14 @@ impl BackgroundService for Drain {
         let mut terminate = signals::listen(SignalKind::terminate());
         tokio::select! {
             () = self.idle() => tracing::info!("drained"),
-            () = tokio::time::sleep(self.timeout) => {
+            () = tokio::time::sleep(self.drain_timeout) => {
                 let open = self.connections.total();
                 tracing::warn!(open, "drain_timeout passed: closing what is still open");
             }
             _ = interrupt.recv() => tracing::warn!("interrupted while draining"),
             _ = terminate.recv() => tracing::warn!("terminated while draining"),
         }
-        self.recorder.close();
+        self.closing.close();
         std::process::exit(0);
     }
 }
