@@ -13,7 +13,11 @@ fn load_file(path: &str) -> Result<Config, Errors> {
 
 #[test]
 fn the_shipped_files_load() {
-    for file in ["conf/minimal.yaml", "conf/reference.yaml", "conf/evenkeel.yaml"] {
+    for file in [
+        "conf/minimal.yaml",
+        "conf/reference.yaml",
+        "conf/evenkeel.yaml",
+    ] {
         if let Err(errors) = load_file(file) {
             panic!("{errors}");
         }
@@ -22,5 +26,9 @@ fn the_shipped_files_load() {
 
 #[test]
 fn dump() {
-    std::fs::write("/tmp/schema.json", serde_json::to_string_pretty(&evenkeel::config::schema::schema()).unwrap()).unwrap();
+    std::fs::write(
+        "/tmp/schema.json",
+        serde_json::to_string_pretty(&evenkeel::config::schema::schema()).unwrap(),
+    )
+    .unwrap();
 }

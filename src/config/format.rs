@@ -310,7 +310,10 @@ impl Format for Cidr {
         }
         let network: IpNet = text.parse().map_err(|_| String::new())?;
         if network.trunc() != network {
-            return Err(format!("bits beyond the prefix are set; write {}", network.trunc()));
+            return Err(format!(
+                "bits beyond the prefix are set; write {}",
+                network.trunc()
+            ));
         }
         Ok(network)
     }
@@ -323,7 +326,8 @@ pub(crate) struct BackendAddress;
 impl Format for BackendAddress {
     type Value = String;
     const NAME: &'static str = "backend-address";
-    const EXPECTED: &'static str = "HOST:PORT, such as 10.0.0.1:8080, [::1]:8080 or app.internal:8080";
+    const EXPECTED: &'static str =
+        "HOST:PORT, such as 10.0.0.1:8080, [::1]:8080 or app.internal:8080";
 
     fn parse(text: &str) -> Result<String, String> {
         if text.contains("://") {

@@ -67,7 +67,11 @@ fn read(
     let overrides = Overrides::read(env, problems);
     let Some(mut root) = tree::parse(text, problems) else {
         if problems.is_empty() {
-            problems.add(start, "file", "empty; `listeners`, `routes` and `upstreams` are needed");
+            problems.add(
+                start,
+                "file",
+                "empty; `listeners`, `routes` and `upstreams` are needed",
+            );
         }
         return None;
     };

@@ -154,7 +154,14 @@ mod tests {
     fn problems_print_in_the_order_of_the_file_with_the_environment_last() {
         let mut problems = Problems::default();
         problems.add(Place::Environment, "PORT", "bad");
-        problems.add(Place::File { line: 10, column: 1 }, "b", "later");
+        problems.add(
+            Place::File {
+                line: 10,
+                column: 1,
+            },
+            "b",
+            "later",
+        );
         problems.add(Place::File { line: 9, column: 3 }, "a", "sooner");
         problems.add(Place::File { line: 9, column: 3 }, "a", "sooner");
         assert_eq!(

@@ -62,7 +62,10 @@ pub fn schema() -> Value {
     schema
 }
 
-fn properties_of<'s>(schema: &'s mut Value, definition: &str) -> Option<&'s mut Map<String, Value>> {
+fn properties_of<'s>(
+    schema: &'s mut Value,
+    definition: &str,
+) -> Option<&'s mut Map<String, Value>> {
     let object = match definition {
         "" => schema,
         name => schema.get_mut("$defs")?.get_mut(name)?,
@@ -101,7 +104,12 @@ fn required_keys(object: &Map<String, Value>) -> Vec<String> {
             .collect()
     };
     let mut all = names(&Value::Object(object.clone()));
-    for choice in object.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
+    for choice in object
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         all.extend(names(choice));
     }
     all

@@ -47,7 +47,9 @@ fn fill(scalar: &mut Scalar, env: Env<'_>) -> Result<(), Vec<String>> {
         return Err(messages);
     }
     if text.len() > MAX_VALUE {
-        return Err(vec![format!("longer than {MAX_VALUE} bytes once its variables are filled in")]);
+        return Err(vec![format!(
+            "longer than {MAX_VALUE} bytes once its variables are filled in"
+        )]);
     }
     scalar.text = text;
     scalar.substituted = true;
@@ -105,9 +107,7 @@ fn value_of(reference: &str, env: Env<'_>) -> Result<String, String> {
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]
@@ -121,7 +121,11 @@ mod tests {
             _ => None,
         };
         let (text, messages) = expand(text, &env);
-        if messages.is_empty() { Ok(text) } else { Err(messages) }
+        if messages.is_empty() {
+            Ok(text)
+        } else {
+            Err(messages)
+        }
     }
 
     #[test]

@@ -86,7 +86,11 @@ impl Scalar {
     /// because in `{ }` YAML asks for them.
     pub(crate) fn kind_of_filled(&self) -> Kind {
         let plain = self.plain || self.substituted;
-        Self { plain, ..self.clone() }.kind()
+        Self {
+            plain,
+            ..self.clone()
+        }
+        .kind()
     }
 }
 
@@ -362,7 +366,10 @@ impl<'p> Builder<'p> {
         for open in &self.open {
             match &open.content {
                 Content::List(items) => path::push_index(&mut path, items.len()),
-                Content::Map { key: Some((key, _)), .. } => path::push_key(&mut path, key),
+                Content::Map {
+                    key: Some((key, _)),
+                    ..
+                } => path::push_key(&mut path, key),
                 Content::Map { key: None, .. } => {}
             }
         }

@@ -54,7 +54,10 @@ impl Overrides {
     /// Changes the file as written.
     pub(crate) fn apply(self, written: &mut raw::Config, root: &Node, problems: &mut Problems) {
         if let Some(port) = self.port
-            && let Some(address) = written.listeners.first_mut().and_then(|one| one.address.as_mut())
+            && let Some(address) = written
+                .listeners
+                .first_mut()
+                .and_then(|one| one.address.as_mut())
         {
             address.value.set_port(port);
         }
@@ -79,12 +82,19 @@ impl Overrides {
             ("DEFAULT_ALGORITHM", self.algorithm.is_some()),
         ];
         for (name, _) in variables.iter().filter(|(_, given)| *given) {
-            problems.add(Place::Environment, *name, "the file has no upstream that it could change");
+            problems.add(
+                Place::Environment,
+                *name,
+                "the file has no upstream that it could change",
+            );
         }
     }
 }
 
-fn default_upstream<'c>(written: &'c mut raw::Config, root: &Node) -> Option<&'c mut raw::Upstream> {
+fn default_upstream<'c>(
+    written: &'c mut raw::Config,
+    root: &Node,
+) -> Option<&'c mut raw::Upstream> {
     let first = match &root.get("upstreams")?.value {
         Value::Map(entries) => entries.first().map(|entry| entry.key.as_str()),
         _ => None,
@@ -117,7 +127,10 @@ impl Reader<'_> {
 
 fn port(text: &str) -> Result<u16, String> {
     match text.parse() {
-        Ok(0) | Err(_) => Err(format!("expected a port from 1 to 65535, found {}", quoted(text))),
+        Ok(0) | Err(_) => Err(format!(
+            "expected a port from 1 to 65535, found {}",
+            quoted(text)
+        )),
         Ok(port) => Ok(port),
     }
 }
@@ -142,7 +155,11 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
     Algorithm::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = Algorithm::ALL.iter().map(|one| one.name()).collect();
         let near = did_you_mean(text, names.iter().copied());
-        format!("expected one of {}, found {}{near}", names.join(", "), quoted(text))
+        format!(
+            "expected one of {}, found {}{near}",
+            names.join(", "),
+            quoted(text)
+        )
     })
 }
 
@@ -151,7 +168,10 @@ fn backends(text: &str) -> Result<Vec<raw::Backend>, String> {
     let mut backends = Vec::new();
     for (index, item) in text.split(',').map(str::trim).enumerate() {
         let backend = backend(item)?;
-        let address = backend.address.as_ref().map(|address| address.value.clone());
+        let address = backend
+            .address
+            .as_ref()
+            .map(|address| address.value.clone());
         if all.insert(address.unwrap_or_default(), index).is_some() {
             return Err(format!("the backend {} is there twice", quoted(item)));
         }
@@ -172,11 +192,18 @@ fn backend(item: &str) -> Result<raw::Backend, String> {
         Ok(weight) if (1..=65_535).contains(&weight) => weight,
         _ => {
             let found = quoted(weight);
-            return Err(format!("expected a weight from 1 to 65535, found {found} in {}", quoted(item)));
+            return Err(format!(
+                "expected a weight from 1 to 65535, found {found} in {}",
+                quoted(item)
+            ));
         }
     };
     if let Err(reason) = BackendAddress::parse(address) {
-        let mut message = format!("expected {}, found {}", BackendAddress::EXPECTED, quoted(address));
+        let mut message = format!(
+            "expected {}, found {}",
+            BackendAddress::EXPECTED,
+            quoted(address)
+        );
         if !reason.is_empty() {
             message.push_str(": ");
             message.push_str(&reason);

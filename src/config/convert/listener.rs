@@ -32,11 +32,7 @@ pub(super) fn listeners(
     written.into_iter().map(listener).collect()
 }
 
-fn note_colliding(
-    written: &[raw::Listener],
-    metrics: Option<&Metrics>,
-    context: &mut Context<'_>,
-) {
+fn note_colliding(written: &[raw::Listener], metrics: Option<&Metrics>, context: &mut Context<'_>) {
     let list = Path::ROOT.key("listeners");
     let addresses: Vec<Option<SocketAddr>> = written
         .iter()

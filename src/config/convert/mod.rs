@@ -90,7 +90,10 @@ fn note_repeated<'a>(
     for (index, value) in values.enumerate() {
         let Some(value) = value else { continue };
         if let Some(earlier) = first.get(&value) {
-            let message = format!("{what} `{value}` is already that of {}", list.index(*earlier));
+            let message = format!(
+                "{what} `{value}` is already that of {}",
+                list.index(*earlier)
+            );
             context.add(&list.index(index).key(key), message);
         } else {
             first.insert(value, index);

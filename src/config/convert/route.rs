@@ -58,7 +58,12 @@ fn route(
 ) -> Option<Route> {
     note_contradictions(&written, path, context);
     let rewrite = rewrite(written.rewrite, &written.matches, path, context);
-    let matches = matches(written.matches, names.listeners, &path.key("match"), context);
+    let matches = matches(
+        written.matches,
+        names.listeners,
+        &path.key("match"),
+        context,
+    );
     let request_headers = headers::edits(
         written.request_headers,
         Side::Request,
@@ -258,11 +263,7 @@ fn splits(
     shares.into_iter().collect()
 }
 
-fn redirect(
-    written: raw::Redirect,
-    path: &Path<'_>,
-    context: &mut Context<'_>,
-) -> Option<Action> {
+fn redirect(written: raw::Redirect, path: &Path<'_>, context: &mut Context<'_>) -> Option<Action> {
     let target = ["scheme", "host", "path"];
     if !target.iter().any(|key| context.is_given(&path.key(key))) {
         context.add(path, "redirects to itself; give `scheme`, `host` or `path`");
@@ -287,10 +288,17 @@ fn rewrite(
     let path = route.key("rewrite");
     note_replacement(&written, &path, context);
     if let Some(prefix) = written.prefix {
-        let has_prefix = matches.path.as_ref().is_some_and(|path| path.prefix.is_some());
+        let has_prefix = matches
+            .path
+            .as_ref()
+            .is_some_and(|path| path.prefix.is_some());
         let given = context.is_given(&route.key("match").key("path").key("prefix"));
         if !has_prefix && !given {
-            context.add_at_key(&path, "prefix", "needs `match.path.prefix`, which it replaces");
+            context.add_at_key(
+                &path,
+                "prefix",
+                "needs `match.path.prefix`, which it replaces",
+            );
         }
         return Some(Rewrite::Prefix(prefix.value));
     }
@@ -307,7 +315,10 @@ fn note_replacement(written: &raw::Rewrite, path: &Path<'_>, context: &mut Conte
     let regex = context.is_given(&path.key("regex"));
     let replacement = context.is_given(&path.key("replacement"));
     if regex && !replacement {
-        context.add(path, "the key `replacement` is missing; it goes with `regex`");
+        context.add(
+            path,
+            "the key `replacement` is missing; it goes with `regex`",
+        );
     }
     if replacement && !regex && (written.prefix.is_some() || written.path.is_some()) {
         context.add_at_key(path, "replacement", "has no effect without `regex`");

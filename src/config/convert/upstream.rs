@@ -75,13 +75,19 @@ fn backends(
 ) -> Option<Vec<Backend>> {
     let list = path.key("backends");
     if written.is_empty() && !context.is_given(&list) {
-        context.add(path, "the key `backends` is missing; at least one backend is needed");
+        context.add(
+            path,
+            "the key `backends` is missing; at least one backend is needed",
+        );
     } else if written.is_empty() && context.is_empty_list(&list) {
         context.add(&list, "at least one backend is needed");
     }
-    let addresses = written
-        .iter()
-        .map(|backend| backend.address.as_ref().map(|address| address.value.clone()));
+    let addresses = written.iter().map(|backend| {
+        backend
+            .address
+            .as_ref()
+            .map(|address| address.value.clone())
+    });
     super::note_repeated(addresses, &list, ("address", "the address"), context);
     written.into_iter().map(backend).collect()
 }

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 pub(crate) use listener::{IpLimit, Listener};
 pub(crate) use observe::{AccessLog, LogFormat, Metrics};
 pub(crate) use route::{
-    HeaderEdits, Match, PathMatch, Redirect, Respond, Retry, RetryCondition,
-    RetryWord, Rewrite, Route, Split, ValueMatch, ValueTest,
+    HeaderEdits, Match, PathMatch, Redirect, Respond, Retry, RetryCondition, RetryWord, Rewrite,
+    Route, Split, ValueMatch, ValueTest,
 };
 pub(crate) use server::{Auto, Server, Workers};
 pub(crate) use upstream::{
-    AlgorithmName, Backend, ClientCert, HashKey, HashPart, HashWord, Protocol, SecureCookie, Sticky, Tls, Upstream,
+    AlgorithmName, Backend, ClientCert, HashKey, HashPart, HashWord, Protocol, SecureCookie,
+    Sticky, Tls, Upstream,
 };
 
 pub(crate) use written::Written;

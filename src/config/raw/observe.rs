@@ -26,7 +26,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    #[expect(clippy::unnecessary_wraps, reason = "the key is on where the file does not say null")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the key is on where the file does not say null"
+    )]
     pub(super) fn on() -> Option<Self> {
         Some(Self::default())
     }
@@ -55,7 +58,10 @@ impl Default for AccessLog {
 }
 
 impl AccessLog {
-    #[expect(clippy::unnecessary_wraps, reason = "the key is on where the file does not say null")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the key is on where the file does not say null"
+    )]
     pub(super) fn on() -> Option<Self> {
         Some(Self::default())
     }

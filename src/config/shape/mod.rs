@@ -162,7 +162,10 @@ impl<'w> Walker<'w> {
         let mut whole = Vec::with_capacity(items.len());
         let mut missing = false;
         for (index, item) in items.iter().enumerate() {
-            match self.node(item, item_schema, &path.index(index)).or_else(|| placeholder.clone()) {
+            match self
+                .node(item, item_schema, &path.index(index))
+                .or_else(|| placeholder.clone())
+            {
                 Some(value) => whole.push(value),
                 None => missing = true,
             }
@@ -186,7 +189,12 @@ impl<'w> Walker<'w> {
                 self.properties(entries, properties, path)
             }
             None => {
-                self.count(node, entries.len(), (schema, "minProperties", "maxProperties"), path);
+                self.count(
+                    node,
+                    entries.len(),
+                    (schema, "minProperties", "maxProperties"),
+                    path,
+                );
                 self.free_keys(entries, schema, path)?
             }
         };
@@ -209,7 +217,12 @@ impl<'w> Walker<'w> {
     }
 
     /// A mapping whose keys the author chooses.
-    fn free_keys(&mut self, entries: &[Entry], schema: &Object, path: &Path<'_>) -> Option<Mapping> {
+    fn free_keys(
+        &mut self,
+        entries: &[Entry],
+        schema: &Object,
+        path: &Path<'_>,
+    ) -> Option<Mapping> {
         let names = schema.get("propertyNames").and_then(Json::as_object);
         let rule = names.and_then(rule_of);
         let value_schema = schema.get("additionalProperties")?.as_object()?;
@@ -219,10 +232,17 @@ impl<'w> Walker<'w> {
             let path = path.key(&entry.key);
             if let Some(Err(reason)) = rule.map(|rule| (rule.check)(&entry.key)) {
                 let what = rule.map_or("", |rule| rule.expected);
-                let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+                let reason = if reason.is_empty() {
+                    reason
+                } else {
+                    format!(": {reason}")
+                };
                 self.add(entry.at, &path, format!("the key must be {what}{reason}"));
             }
-            if let Some(value) = self.node(&entry.node, value_schema, &path).or_else(|| placeholder.clone()) {
+            if let Some(value) = self
+                .node(&entry.node, value_schema, &path)
+                .or_else(|| placeholder.clone())
+            {
                 whole.insert(Yaml::String(entry.key.clone()), value);
             }
         }
@@ -244,7 +264,11 @@ impl<'w> Walker<'w> {
         let mut chosen = choices.iter().filter_map(|key| node.entry(key));
         let ticked: Vec<String> = choices.iter().map(|key| format!("`{key}`")).collect();
         let Some(first) = chosen.next() else {
-            self.add(node.at, path, format!("one of the keys {} is missing", join(&ticked)));
+            self.add(
+                node.at,
+                path,
+                format!("one of the keys {} is missing", join(&ticked)),
+            );
             return;
         };
         for other in chosen {
@@ -257,14 +281,28 @@ impl<'w> Walker<'w> {
         }
     }
 
-    fn count(&mut self, node: &Node, len: usize, (schema, least, most): (&Object, &str, &str), path: &Path<'_>) {
+    fn count(
+        &mut self,
+        node: &Node,
+        len: usize,
+        (schema, least, most): (&Object, &str, &str),
+        path: &Path<'_>,
+    ) {
         let bound = |key| schema.get(key).and_then(Json::as_u64);
         let len = len as u64;
         if let Some(least) = bound(least).filter(|least| len < *least) {
-            self.add(node.at, path, format!("at least {least} needed, found {len}"));
+            self.add(
+                node.at,
+                path,
+                format!("at least {least} needed, found {len}"),
+            );
         }
         if let Some(most) = bound(most).filter(|most| len > *most) {
-            self.add(node.at, path, format!("at most {most} allowed, found {len}"));
+            self.add(
+                node.at,
+                path,
+                format!("at most {most} allowed, found {len}"),
+            );
         }
     }
 }
@@ -325,9 +363,11 @@ fn equals(node: &Node, value: &Json) -> bool {
         (Value::Scalar(scalar), Json::Null) => scalar.kind() == Kind::Null,
         (Value::Scalar(scalar), Json::Bool(wanted)) => scalar.kind() == Kind::Bool(*wanted),
         (Value::Scalar(scalar), Json::String(wanted)) => scalar.text == *wanted,
-        (Value::Map(entries), Json::Object(wanted)) => entries
-            .iter()
-            .all(|entry| wanted.get(&entry.key).is_some_and(|value| equals(&entry.node, value))),
+        (Value::Map(entries), Json::Object(wanted)) => entries.iter().all(|entry| {
+            wanted
+                .get(&entry.key)
+                .is_some_and(|value| equals(&entry.node, value))
+        }),
         _ => false,
     }
 }
@@ -352,7 +392,9 @@ fn read_integer(scalar: &Scalar, schema: &Object) -> Result<Yaml, Refusal> {
     let allowed = least.is_none_or(|least| number >= least)
         && most.is_none_or(|most| number <= most)
         && listed.is_none_or(|all| all.iter().any(|one| one.as_i64() == Some(number)))
-        && schema.get("const").is_none_or(|one| one.as_i64() == Some(number));
+        && schema
+            .get("const")
+            .is_none_or(|one| one.as_i64() == Some(number));
     if allowed {
         Ok(Yaml::Number(number.into()))
     } else {
@@ -377,7 +419,9 @@ fn read_text(scalar: &Scalar, schema: &Object) -> Result<(), Refusal> {
         )));
     }
     if scalar.kind() != Kind::Text && !scalar.substituted {
-        return Err(Refusal::Because("text that looks like this stands in quotes".to_owned()));
+        return Err(Refusal::Because(
+            "text that looks like this stands in quotes".to_owned(),
+        ));
     }
     Ok(())
 }
