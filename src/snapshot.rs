@@ -99,7 +99,11 @@ impl<T> Snapshot<T> {
             router: Router::new(&config.routes),
             routes: routes.collect(),
             unrouted: handles(NONE, NONE),
-            retries: config.routes.iter().map(|route| retry::Policy::new(route.retry.clone())).collect(),
+            retries: config
+                .routes
+                .iter()
+                .map(|route| retry::Policy::new(route.retry.clone()))
+                .collect(),
             groups,
             config,
         }
@@ -136,7 +140,9 @@ impl<T> Snapshot<T> {
             return &self.unrouted;
         };
         let forwarded = handles.forwarded.iter();
-        let found = forwarded.clone().find(|(index, _)| Some(*index) == upstream);
+        let found = forwarded
+            .clone()
+            .find(|(index, _)| Some(*index) == upstream);
         found.map_or(&handles.answered, |(_, metrics)| metrics)
     }
 

@@ -57,7 +57,7 @@ fn expect_clean(findings: &[Finding]) {
 }
 
 fn holds(rule: Rule) {
-    expect_clean(&rule(&Sources::of_package()));
+    expect_clean(&rule(Sources::of_package()));
 }
 
 /// Fails unless the rule finds exactly one breach, at `place`, whose text holds `says`.
@@ -517,11 +517,8 @@ mod rules_can_fail {
         let lib = read("src/lib.rs");
         let found = manifest::map_is_complete(&format!("{lib}\npub mod attic;\n"));
         assert_eq!(found.len(), 1, "{found:?}");
-        let found = manifest::map_is_complete(&lib.replacen("| 3 | `snapshot` |", "", 1).replacen(
-            "| 3 | [`snapshot`] |",
-            "",
-            1,
-        ));
-        assert_eq!(found.len(), 1, "{found:?}");
+        let without_a_row: Vec<&str> = lib.lines().filter(|line| !line.contains("| 3 |")).collect();
+        let found = manifest::map_is_complete(&without_a_row.join("\n"));
+        assert!(!found.is_empty(), "a missing row is seen");
     }
 }

@@ -23,9 +23,15 @@ struct Named<'a>(&'a config::Backend);
 #[async_trait]
 impl ServiceDiscovery for Named<'_> {
     async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
-        let found = tokio::net::lookup_host(&self.0.address).await.map_err(|error| {
-            Error::because(ErrorType::ConnectNoRoute, "looking up a backend's name", error)
-        })?;
+        let found = tokio::net::lookup_host(&self.0.address)
+            .await
+            .map_err(|error| {
+                Error::because(
+                    ErrorType::ConnectNoRoute,
+                    "looking up a backend's name",
+                    error,
+                )
+            })?;
         let backend = |address: SocketAddr| Backend {
             addr: PingoraAddr::Inet(address),
             weight: self.0.weight as usize,

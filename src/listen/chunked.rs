@@ -44,9 +44,8 @@ impl Chunks {
         let mut at = 0;
         while at < bytes.len() && *self != Self::Done {
             if let Self::Data(left) = *self {
-                let here = usize::try_from(left).map_or(bytes.len() - at, |left| {
-                    left.min(bytes.len() - at)
-                });
+                let here = usize::try_from(left)
+                    .map_or(bytes.len() - at, |left| left.min(bytes.len() - at));
                 at += here;
                 *self = match left - here as u64 {
                     0 => Self::DataCr,
@@ -113,7 +112,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_malformed() {
-        for body in ["\r\n", "g\r\n", "3\nabc", "3\r\nabcd\r\n", "00000000000000001\r\n"] {
+        for body in [
+            "\r\n",
+            "g\r\n",
+            "3\nabc",
+            "3\r\nabcd\r\n",
+            "00000000000000001\r\n",
+        ] {
             assert_eq!(end_of(body.as_bytes()).1, Chunks::Malformed, "{body:?}");
         }
     }

@@ -219,7 +219,10 @@ impl Downstream {
         let before = buf.filled().len();
         let space = buf.initialize_unfilled_to(most.min(buf.remaining()));
         let mut part = ReadBuf::new(space);
-        if Pin::new(&mut self.io).poll_read(cx, &mut part)?.is_pending() {
+        if Pin::new(&mut self.io)
+            .poll_read(cx, &mut part)?
+            .is_pending()
+        {
             return self.poll_deadline(cx).map(Err);
         }
         let count = part.filled().len();

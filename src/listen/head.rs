@@ -163,9 +163,7 @@ impl Fields {
                 Ok(())
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                self.transfer_encoding(value)
-            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
             _ => Ok(()),
         }
     }
@@ -258,28 +256,76 @@ mod tests {
     fn ambiguous_or_malformed_heads_are_refused() {
         let table = [
             ("GET / HTTP/1.1\r\n\r\n", Reject::BadHost),
-            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Reject::BadHost),
-            ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", Reject::BadRequest),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+                Reject::BadHost,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+                Reject::BadRequest,
+            ),
             ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", Reject::BadRequest),
-            ("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", Reject::BadRequest),
-            ("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", Reject::BadRequest),
-            ("GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", Reject::BadRequest),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
+                Reject::BadRequest,
+            ),
             ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
             ("GET / x HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
             ("GET /\r\nHost: a\r\n\r\n", Reject::BadRequest),
             ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Reject::BadRequest),
             ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", Reject::BadRequest),
-            ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", Reject::BadRequest),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
+                Reject::BadRequest,
+            ),
+            (
+                "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Reject::BadRequest,
+            ),
         ];
         for (text, reason) in table {
             assert_eq!(read(text), Err(reason), "{text:?}");

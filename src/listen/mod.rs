@@ -101,7 +101,8 @@ impl Connections {
     #[must_use]
     pub fn listener_of(&self, local: &SocketAddr) -> Option<usize> {
         let exact = |l: &Listener| l.address == *local;
-        let any = |l: &Listener| l.address.port() == local.port() && l.address.ip().is_unspecified();
+        let any =
+            |l: &Listener| l.address.port() == local.port() && l.address.ip().is_unspecified();
         let find = |matches: &dyn Fn(&Listener) -> bool| self.listeners.iter().position(matches);
         find(&exact).or_else(|| find(&any))
     }
@@ -155,7 +156,9 @@ where
     async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch) -> Option<()> {
         let digest = stream.get_socket_digest()?;
         let client = digest.peer_addr()?.as_inet()?.ip();
-        let index = self.connections.listener_of(digest.local_addr()?.as_inet()?)?;
+        let index = self
+            .connections
+            .listener_of(digest.local_addr()?.as_inet()?)?;
         let listener = &self.connections.listeners[index];
         let mut connection = Box::new(Downstream::new(stream));
         let Some(_permit) = listener.caps.admit(client) else {

@@ -32,7 +32,11 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut Context, reason: Rej
 }
 
 /// Ends a request that failed, with an answer where one can still be given.
-pub(super) async fn failure(session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+pub(super) async fn failure(
+    session: &mut Session,
+    error: &Error,
+    ctx: &mut Context,
+) -> FailToProxy {
     let reason = attempt::reason(session, ctx, error);
     ctx.reject = Some(reason);
     tracing::debug!(reason = reason.label(), %error, "request failed");
@@ -53,7 +57,10 @@ fn text(reason: Reject) -> String {
     match reason {
         Reject::UnknownAlgorithm => {
             let names: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
-            format!("400: unknown_algorithm: `algo` is one of {}\n", names.join(", "))
+            format!(
+                "400: unknown_algorithm: `algo` is one of {}\n",
+                names.join(", ")
+            )
         }
         _ => format!("{}: {}\n", status.as_str(), reason.label()),
     }
@@ -85,14 +92,21 @@ pub(super) async fn route(session: &mut Session, ctx: &mut Context) -> Result<()
 }
 
 async fn send(session: &mut Session, mut header: ResponseHeader, body: String) -> Result<()> {
-    let bodiless = matches!(header.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless = matches!(
+        header.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
     if !bodiless {
         header.insert_header(CONTENT_LENGTH, body.len())?;
     }
     let silent = bodiless || body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(header), silent).await?;
+    session
+        .write_response_header(Box::new(header), silent)
+        .await?;
     if !silent {
-        session.write_response_body(Some(Bytes::from(body)), true).await?;
+        session
+            .write_response_body(Some(Bytes::from(body)), true)
+            .await?;
     }
     Ok(())
 }

@@ -61,7 +61,10 @@ pub(super) async fn peer(session: &Session, ctx: &mut Context) -> Result<Box<Htt
 /// Ends the request with `reason`, which [`super::answer`] turns into a response.
 fn refuse(ctx: &mut Context, reason: Reject) -> Box<Error> {
     ctx.reject = Some(reason);
-    Error::explain(ErrorType::HTTPStatus(reason.status().as_u16()), reason.label())
+    Error::explain(
+        ErrorType::HTTPStatus(reason.status().as_u16()),
+        reason.label(),
+    )
 }
 
 /// The first try's backend, waited for in the queue where all are at their cap.
@@ -300,7 +303,9 @@ fn go_on(
     record::attempt(recorder, ctx, answer, Some(why));
     ctx.attempts.retried.push(why);
     ctx.attempts.selection = None;
-    ctx.times.lost = clock::now().since(ctx.started).saturating_sub(ctx.times.queued);
+    ctx.times.lost = clock::now()
+        .since(ctx.started)
+        .saturating_sub(ctx.times.queued);
     ctx.attempts.planned = Some(Planned { selection, wait });
 }
 

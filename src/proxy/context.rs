@@ -190,7 +190,9 @@ impl Context {
 
     /// How long this request may wait for a slot.
     pub(super) fn queue_timeout(&self) -> Duration {
-        let upstream = self.upstream.map(|index| &self.live.config().upstreams[index]);
+        let upstream = self
+            .upstream
+            .map(|index| &self.live.config().upstreams[index]);
         upstream.map_or(Duration::ZERO, |upstream| upstream.queue.timeout)
     }
 
@@ -200,7 +202,9 @@ impl Context {
             return false;
         };
         let endpoint = selection.endpoint();
-        let idle = endpoint.connections().saturating_sub(endpoint.in_flight() as usize);
+        let idle = endpoint
+            .connections()
+            .saturating_sub(endpoint.in_flight() as usize);
         idle >= self.live.config().upstreams[index].max_idle_per_backend
     }
 

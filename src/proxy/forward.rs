@@ -80,18 +80,27 @@ impl Origin {
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     hop.parse()
         .ok()
-        .or_else(|| hop.parse().ok().map(|socket: std::net::SocketAddr| socket.ip()))
+        .or_else(|| {
+            hop.parse()
+                .ok()
+                .map(|socket: std::net::SocketAddr| socket.ip())
+        })
         .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
 /// The request's id: the client's where it is usable, else one made of `random`.
 pub(super) fn request_id(headers: &HeaderMap, random: u128) -> HeaderValue {
     let usable = |id: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+            && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    headers.get(X_REQUEST_ID).filter(usable).cloned().unwrap_or_else(|| {
-        HeaderValue::from_str(&format!("{random:032x}")).expect("hex digits are a header value")
-    })
+    headers
+        .get(X_REQUEST_ID)
+        .filter(usable)
+        .cloned()
+        .unwrap_or_else(|| {
+            HeaderValue::from_str(&format!("{random:032x}")).expect("hex digits are a header value")
+        })
 }
 
 /// Turns the client's request into the backend's.
@@ -136,7 +145,11 @@ struct Onward<'a> {
 
 impl Onward<'_> {
     fn forwarding(&self, request: &mut RequestHeader) -> Result<()> {
-        let Origin { peer, client, trusted } = *self.origin;
+        let Origin {
+            peer,
+            client,
+            trusted,
+        } = *self.origin;
         let host = request
             .headers
             .get(header::HOST)
@@ -183,7 +196,12 @@ impl Onward<'_> {
 }
 
 /// Sets a list header to `link`, or continues it when a trusted proxy began it.
-fn chain(request: &mut RequestHeader, name: &HeaderName, continues: bool, link: &str) -> Result<()> {
+fn chain(
+    request: &mut RequestHeader,
+    name: &HeaderName,
+    continues: bool,
+    link: &str,
+) -> Result<()> {
     if continues && request.headers.contains_key(name) {
         let mut list = Vec::new();
         for part in request.headers.get_all(name) {

@@ -29,7 +29,9 @@ pub(super) enum Decision {
 /// Notes where the request came from, and sets the limits of its connection.
 pub(super) fn arrive(connections: &Connections, session: &mut Session, ctx: &mut Context) {
     ctx.started = clock::now();
-    let local = session.server_addr().and_then(|address| address.as_inet().copied());
+    let local = session
+        .server_addr()
+        .and_then(|address| address.as_inet().copied());
     ctx.listener = local
         .and_then(|local| connections.listener_of(&local))
         .unwrap_or(0);
@@ -168,8 +170,9 @@ fn target<'a>(
     found: route::RouteMatch,
 ) -> Result<Option<Cow<'a, str>>, Reject> {
     let path = match rewrite {
-        Some(rewrite) => route::rewrite::rewrite(facts.path, found, rewrite)
-            .map_err(|_| Reject::BadRequest)?,
+        Some(rewrite) => {
+            route::rewrite::rewrite(facts.path, found, rewrite).map_err(|_| Reject::BadRequest)?
+        }
         None if normalized => Cow::Borrowed(facts.path),
         None => return Ok(None),
     };

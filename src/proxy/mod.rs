@@ -97,7 +97,11 @@ impl ProxyHttp for Proxy {
         intake::count_body(body.as_ref().map_or(0, Bytes::len), ctx)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         attempt::peer(session, ctx).await
     }
 

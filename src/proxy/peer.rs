@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::protocols::ALPN;
-use pingora_core::upstreams::peer::{
-    H1UpgradePolicy, HttpPeer, Tracer, Tracing,
-};
+use pingora_core::upstreams::peer::{H1UpgradePolicy, HttpPeer, Tracer, Tracing};
 use pingora_core::utils::tls::{CertKey, WrappedX509};
 use xxhash_rust::xxh3::xxh3_64;
 

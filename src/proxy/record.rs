@@ -50,7 +50,11 @@ pub(super) fn attempt(
             .then(|| times.first_byte.since(times.connected)),
         retry,
     };
-    recorder.attempt(&attempt, &group.metrics, &group.backends[selection.member()]);
+    recorder.attempt(
+        &attempt,
+        &group.metrics,
+        &group.backends[selection.member()],
+    );
 }
 
 /// Records the finished request.
@@ -88,14 +92,18 @@ pub(super) fn request(recorder: &Recorder, session: &Session, ctx: &mut Context)
             .zip(selection)
             .map(|(group, selection)| &*group.backends[selection.member()]),
     };
-    recorder.request(&outcome, &handles, rand::random, || description(session, ctx));
+    recorder.request(&outcome, &handles, rand::random, || {
+        description(session, ctx)
+    });
 }
 
 fn times(times: &Times, started: Moment, ended: Moment) -> crate::observe::Times {
     let set = |moment: Moment| (moment != Moment::ZERO).then_some(moment);
     let connected = set(times.connected);
     let waiting_since = set(times.chosen);
-    let answered = set(times.answered).or(set(times.first_byte)).unwrap_or(ended);
+    let answered = set(times.answered)
+        .or(set(times.first_byte))
+        .unwrap_or(ended);
     let waited = waiting_since.map_or(Duration::ZERO, |since| answered.since(since));
     crate::observe::Times {
         total: ended.since(started),

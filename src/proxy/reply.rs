@@ -37,7 +37,10 @@ pub(super) fn receive(
     ctx.times.first_byte = clock::now();
     measure(header.status, ctx);
     if attempt::retry_status(recorder, session, ctx, header.status) {
-        return Err(Error::explain(attempt::RETRY_STATUS, header.status.as_str().to_owned()));
+        return Err(Error::explain(
+            attempt::RETRY_STATUS,
+            header.status.as_str().to_owned(),
+        ));
     }
     record::attempt(recorder, ctx, Answer::Status(header.status), None);
     if upgraded {
@@ -69,10 +72,14 @@ fn measure(status: StatusCode, ctx: &mut Context) {
     };
     let times = &ctx.times;
     if status.is_server_error() {
-        selection.endpoint().record_failure(times.first_byte, Failure::Status(status));
+        selection
+            .endpoint()
+            .record_failure(times.first_byte, Failure::Status(status));
     } else {
         let first_byte = times.first_byte.since(times.connected);
-        selection.endpoint().record_response(times.first_byte, first_byte);
+        selection
+            .endpoint()
+            .record_response(times.first_byte, first_byte);
     }
     ctx.attempts.counted = true;
     ctx.attempts.response = Some(status);
@@ -82,7 +89,8 @@ fn strip_hop_by_hop(header: &mut ResponseHeader) {
     if let Some(connection) = header.headers.get(header::CONNECTION).cloned() {
         let named = connection.to_str().unwrap_or_default().split(',');
         for name in named.map(str::trim) {
-            let framing = name.eq_ignore_ascii_case("transfer-encoding") || name.eq_ignore_ascii_case("content-length");
+            let framing = name.eq_ignore_ascii_case("transfer-encoding")
+                || name.eq_ignore_ascii_case("content-length");
             if !name.is_empty() && !framing {
                 header.remove_header(name);
             }

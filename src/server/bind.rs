@@ -59,6 +59,7 @@ pub(super) fn upgrade_socket(config: &Config) -> PathBuf {
     for listener in &config.listeners {
         hash.write(listener.address.to_string().as_bytes());
     }
-    let directory = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let directory =
+        std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     directory.join(format!("evenkeel-{:016x}.sock", hash.finish()))
 }

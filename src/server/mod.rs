@@ -29,6 +29,7 @@ use crate::listen::{self, Connections, Frontend};
 use crate::observe::{AccessLog, Recorder};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
+use crate::observe::{AccessLog, Recorder};
 use crate::proxy::{Doorman, Proxy, Transport};
 use crate::snapshot::{Parts, Published, Snapshot};
 use crate::upstream::sticky::Signer;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::spanned::Spanned;
@@ -30,7 +31,10 @@ pub(crate) struct File {
     /// Whether the whole file is test code.
     pub(crate) is_test: bool,
     pub(crate) text: String,
-    pub(crate) syntax: syn::File,
+    /// Child modules in files of their own, and whether they are test code.
+    children: Vec<(String, bool)>,
+    /// Lines of struct fields and statics whose type names an `ArcSwap`.
+    pub(crate) arc_swaps: Vec<usize>,
     /// Tokens outside test code and `use` items.
     pub(crate) tokens: Vec<Token>,
     /// Tokens of the whole file.
@@ -85,8 +89,13 @@ pub(crate) struct Function {
 }
 
 impl Sources {
-    /// The sources of this package.
-    pub(crate) fn of_package() -> Self {
+    /// The sources of this package, read once.
+    pub(crate) fn of_package() -> &'static Self {
+        static PACKAGE: OnceLock<Sources> = OnceLock::new();
+        PACKAGE.get_or_init(Self::read)
+    }
+
+    fn read() -> Self {
         let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut texts = BTreeMap::new();
         read_tree(&src, &src, &mut texts);
@@ -135,7 +144,7 @@ impl Sources {
         is_test: bool,
     ) {
         let file = File::parse(path, module.to_vec(), is_test, &texts[path]);
-        let children = file.child_files();
+        let children = file.children.clone();
         self.files.push(file);
         for (name, child_is_test) in children {
             let mut child = module.to_vec();
@@ -180,7 +189,8 @@ impl File {
             module,
             is_test,
             text: text.to_owned(),
-            syntax,
+            children: child_files(&syntax),
+            arc_swaps: items.arc_swaps,
             tokens: productive,
             all_tokens,
             uses: items.uses,
@@ -207,24 +217,11 @@ impl File {
     }
 
     /// Names of child modules, inline ones included.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn child_names(&self) -> impl Iterator<Item = &str> {
         self.all_tokens
             .windows(2)
             .filter(|pair| pair[0].text == "mod")
             .map(|pair| pair[1].text.as_str())
-    }
-
-    fn child_files(&self) -> Vec<(String, bool)> {
-        self.syntax
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                syn::Item::Mod(item) if item.content.is_none() => {
-                    Some((item.ident.to_string(), is_cfg_test(&item.attrs)))
-                }
-                _ => None,
-            })
-            .collect()
     }
 
     /// Every path of production code: from `use` items, expressions, types and macro calls.
@@ -353,6 +350,31 @@ pub(crate) fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
+fn child_files(syntax: &syn::File) -> Vec<(String, bool)> {
+    let items = syntax.items.iter();
+    let files = items.filter_map(|item| match item {
+        syn::Item::Mod(item) if item.content.is_none() => {
+            Some((item.ident.to_string(), is_cfg_test(&item.attrs)))
+        }
+        _ => None,
+    });
+    files.collect()
+}
+
+/// Whether a type names an `ArcSwap`, inside another type too.
+fn names_arc_swap(ty: &syn::Type) -> bool {
+    struct Named(bool);
+    impl<'ast> Visit<'ast> for Named {
+        fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+            self.0 |= segment.ident.to_string().starts_with("ArcSwap");
+            syn::visit::visit_path_segment(self, segment);
+        }
+    }
+    let mut named = Named(false);
+    named.visit_type(ty);
+    named.0
+}
+
 /// What one pass over a file collects.
 #[derive(Default)]
 struct Items {
@@ -360,6 +382,7 @@ struct Items {
     use_lines: Vec<RangeInclusive<usize>>,
     uses: Vec<Import>,
     functions: Vec<Function>,
+    arc_swaps: Vec<usize>,
     inside: Vec<String>,
     of_trait: Option<String>,
 }
@@ -424,6 +447,18 @@ impl<'ast> Visit<'ast> for Items {
         self.of_trait = of_trait.map(|segment| segment.ident.to_string());
         syn::visit::visit_item_impl(self, item);
         self.of_trait = None;
+    }
+
+    fn visit_field(&mut self, field: &'ast syn::Field) {
+        if names_arc_swap(&field.ty) {
+            self.arc_swaps.push(field.ty.span().start().line);
+        }
+    }
+
+    fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
+        if names_arc_swap(&item.ty) {
+            self.arc_swaps.push(item.ty.span().start().line);
+        }
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
