@@ -89,18 +89,22 @@ const EXAMPLES: [&str; 5] = [
     "Upstream.backends",
 ];
 
+fn object(schema: &Value) -> &Object {
+    schema.as_object().expect("a schema is an object")
+}
+
 /// The schemas of which one holds, each with the name of its type, or else its path.
 fn alternatives<'s>(path: &str, schema: &'s Object, root: &'s Value) -> Vec<(String, &'s Object)> {
     let reference = schema.get("$ref").and_then(Value::as_str);
     if let Some(name) = reference.and_then(|reference| reference.strip_prefix("#/$defs/")) {
-        let target = root["$defs"][name].as_object().unwrap();
+        let target = object(&root["$defs"][name]);
         return alternatives(name, target, root);
     }
     match schema.get("anyOf").and_then(Value::as_array) {
         None => vec![(path.to_owned(), schema)],
         Some(all) => all
             .iter()
-            .flat_map(|one| alternatives(path, one.as_object().unwrap(), root))
+            .flat_map(|one| alternatives(path, object(one), root))
             .collect(),
     }
 }
@@ -114,7 +118,7 @@ fn keys(path: &str, schema: &Object, root: &Value, all: &mut BTreeMap<String, Op
             .into_iter()
             .flatten()
         {
-            let property = property.as_object().unwrap();
+            let property = object(property);
             if property.get("x-not-supported-yet") == Some(&Value::Bool(true)) {
                 continue;
             }
@@ -150,7 +154,7 @@ fn given(
                     if let Some(property) = inner("properties").and_then(|known| known.get(key)) {
                         let path = format!("{path}.{key}");
                         all.entry(path.clone()).or_default().push(value.clone());
-                        given(&path, value, property.as_object().unwrap(), root, all);
+                        given(&path, value, object(property), root, all);
                     } else if let Some(any) = inner("additionalProperties") {
                         given(&path, value, any, root, all);
                     }

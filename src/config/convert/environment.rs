@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use crate::config::algorithm::Algorithm;
 use crate::config::format::BackendAddress;
 use crate::config::format::Format;
+use crate::config::node::{Node, Value};
 use crate::config::problem::{Place, Problems, did_you_mean, quoted};
 use crate::config::raw::{self, Written};
 use crate::config::substitute::Env;
-use crate::config::tree::{Node, Value};
 
 /// Variables that later versions read.
 const LATER: [&str; 2] = ["REDIS_URL", "HEALTH_CHECK_INTERVAL"];

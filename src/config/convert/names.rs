@@ -1,0 +1,31 @@
+//! Names: which there are, and which are there twice.
+
+use std::collections::HashMap;
+
+use super::context::Context;
+use crate::config::path::Path;
+
+/// Positions by name.
+pub(super) type Positions = HashMap<String, usize>;
+
+/// Notes names that were there before, and says where.
+pub(super) fn note_repeated<'a>(
+    values: impl Iterator<Item = Option<String>>,
+    list: &'a Path<'a>,
+    (key, what): (&str, &str),
+    context: &mut Context<'_>,
+) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    for (index, value) in values.enumerate() {
+        let Some(value) = value else { continue };
+        if let Some(earlier) = first.get(&value) {
+            let message = format!(
+                "{what} `{value}` is already that of {}",
+                list.index(*earlier)
+            );
+            context.add(&list.index(index).key(key), message);
+        } else {
+            first.insert(value, index);
+        }
+    }
+}
