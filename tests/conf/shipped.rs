@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel::cli::check::check;
+use evenkeel::cli::schema::{Form, schema as print_schema};
 use evenkeel::config::{Algorithm, Config, Errors, docs, load, schema};
 use serde_json::{Map, Value};
 
@@ -195,6 +196,21 @@ fn the_reference_names_every_key_with_its_default() {
             );
         }
     }
+}
+
+#[test]
+fn the_schema_prints_as_json_and_as_markdown() {
+    let mut out = Vec::new();
+    assert_eq!(print_schema(Form::Json, &mut out), 0);
+    let printed: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(printed, schema::schema());
+    assert_eq!(
+        printed["required"],
+        serde_json::json!(["listeners", "routes", "upstreams"])
+    );
+    out.clear();
+    assert_eq!(print_schema(Form::Markdown, &mut out), 0);
+    assert_eq!(out, docs::markdown().into_bytes());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Names: which there are, and which are there twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::context::Context;
 use crate::config::path::Path;
 
 /// Positions by name.
-pub(super) type Positions = HashMap<String, usize>;
+pub(super) type Positions = BTreeMap<String, usize>;
 
 /// Notes names that were there before, and says where.
 pub(super) fn note_repeated<'a>(
