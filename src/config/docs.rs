@@ -73,10 +73,9 @@ impl<'s> Writer<'s> {
             let sections = self.sections(&join(path, key), property);
             let default = match property.get("default") {
                 _ if required.contains(&key.as_str()) => "required".to_owned(),
-                Some(_) if !sections.is_empty() && !property["default"].is_null() => {
-                    "see below".to_owned()
-                }
-                Some(default) => format!("`{default}`").replace('"', ""),
+                Some(Value::Object(keys)) if !keys.is_empty() => "see below".to_owned(),
+                Some(Value::String(text)) if text.is_empty() => "`\"\"`".to_owned(),
+                Some(default) => format!("`{default}`").replace('"', "").replace(',', ", "),
                 None => String::new(),
             };
             let meaning = property.get("description").and_then(Value::as_str);
@@ -187,7 +186,10 @@ fn words(schema: &Object) -> Vec<String> {
                 .flatten()
                 .filter_map(|one| one.get("const")),
         )
-        .map(|word| format!("`{word}`").replace('"', ""))
+        .map(|word| match word {
+            Value::Null => "null".to_owned(),
+            word => format!("`{word}`").replace('"', ""),
+        })
         .collect()
 }
 
@@ -239,4 +241,41 @@ fn join(path: &str, key: &str) -> String {
 /// Text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formats(schema: &Value, all: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(object) => {
+                let form = object.get("type").and(object.get("format"));
+                if let Some(Value::String(format)) = form {
+                    all.insert(format.clone());
+                }
+                object.values().for_each(|value| formats(value, all));
+            }
+            Value::Array(items) => items.iter().for_each(|item| formats(item, all)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_form_is_explained() {
+        let mut all = BTreeSet::new();
+        formats(&schema::schema(), &mut all);
+        assert!(all.len() > 15);
+        let rows: Vec<&str> = HEAD.lines().filter(|line| line.starts_with("| ")).collect();
+        for format in all {
+            let named = |row: &&str| {
+                let first = row.split('|').nth(1).unwrap_or_default();
+                first.split(',').any(|name| name.trim() == format)
+            };
+            assert!(
+                rows.iter().any(named),
+                "docs_head.md does not explain `{format}`"
+            );
+        }
+    }
 }

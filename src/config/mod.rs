@@ -1,6 +1,6 @@
 //! The configuration: the file as written, the configuration as run, and every error on the way.
 //!
-//! [`load`] is the only way from one to the other. It parses the file into a
+//! [`load()`] is the only way from one to the other. It parses the file into a
 //! tree that knows the place of every key, substitutes `${NAME}`, checks the
 //! tree against the schema generated from the types of the file as written,
 //! and converts those into [`Config`]. Each step reports all it finds and goes
@@ -22,6 +22,7 @@ mod convert;
 pub mod docs;
 mod format;
 mod load;
+mod node;
 mod path;
 mod problem;
 mod raw;
@@ -31,3 +32,6 @@ mod shape;
 mod substitute;
 mod tree;
 mod units;
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use super::node::Node;
 use super::problem::quoted;
-use super::tree::Node;
 
 /// A key's place in the document's structure.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,9 @@
 //! Substitution works on the parsed tree, never on the file's text: a variable
 //! can change a value but not the structure around it.
 
+use super::node::{Node, Scalar, Value};
 use super::path::Path;
 use super::problem::{Problems, quoted};
-use super::tree::{Node, Scalar, Value};
 
 /// Bytes a value may have once its variables are filled in.
 const MAX_VALUE: usize = 65_536;

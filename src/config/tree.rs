@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
+use super::node::{Entry, Node, Scalar, Value};
 use super::path;
 use super::problem::{Place, Problems};
 
@@ -18,123 +19,6 @@ const MAX_DEPTH: usize = 32;
 const MAX_KEYS: usize = 10_000;
 /// Nodes of a document, those that aliases repeat included.
 const MAX_NODES: usize = 500_000;
-
-/// A value and where it starts.
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) at: Place,
-    pub(crate) value: Value,
-}
-
-/// What a node holds.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    Scalar(Scalar),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// One key of a mapping with its value.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) at: Place,
-    pub(crate) node: Node,
-}
-
-/// Text, and how it was written.
-#[derive(Clone, Debug)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
-    /// Without quotes, so that `5` is a number and `true` a boolean.
-    pub(crate) plain: bool,
-    /// Whether a `${...}` was replaced in it.
-    pub(crate) substituted: bool,
-    /// Whether a `${...}` in it could not be replaced, which is noted already.
-    pub(crate) broken: bool,
-}
-
-/// What a scalar is under YAML's core schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Float,
-    Text,
-}
-
-impl Scalar {
-    /// What the text stands for.
-    pub(crate) fn kind(&self) -> Kind {
-        if !self.plain {
-            return Kind::Text;
-        }
-        match self.text.as_str() {
-            "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
-            "true" | "True" | "TRUE" => Kind::Bool(true),
-            "false" | "False" | "FALSE" => Kind::Bool(false),
-            text => match text.parse() {
-                Ok(number) => Kind::Integer(number),
-                Err(_) if is_float(text) => Kind::Float,
-                Err(_) => Kind::Text,
-            },
-        }
-    }
-
-    /// The same for a place that takes no text: quotes around a variable do not count there,
-    /// because in `{ }` YAML asks for them.
-    pub(crate) fn kind_of_filled(&self) -> Kind {
-        let plain = self.plain || self.substituted;
-        Self {
-            plain,
-            ..self.clone()
-        }
-        .kind()
-    }
-}
-
-fn is_float(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-        && text.contains(|c: char| c.is_ascii_digit())
-        && text.parse::<f64>().is_ok()
-}
-
-impl Node {
-    /// The value of `key`, where this is a mapping that has it.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        self.entry(key).map(|entry| &entry.node)
-    }
-
-    /// The entry of `key`, where this is a mapping that has it.
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
-        match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
-            _ => None,
-        }
-    }
-
-    /// The element at `index`, where this is a list that has it.
-    pub(crate) fn item(&self, index: usize) -> Option<&Node> {
-        match &self.value {
-            Value::List(items) => items.get(index),
-            _ => None,
-        }
-    }
-
-    /// Whether this is the absence of a value, rather than a `null` that was written.
-    fn is_nothing(&self) -> bool {
-        matches!(&self.value, Value::Scalar(scalar) if scalar.plain && matches!(scalar.text.as_str(), "" | "~"))
-    }
-
-    fn size(&self) -> usize {
-        1 + match &self.value {
-            Value::Scalar(_) => 0,
-            Value::List(items) => items.iter().map(Node::size).sum(),
-            Value::Map(entries) => entries.iter().map(|entry| entry.node.size()).sum(),
-        }
-    }
-}
 
 /// The document in `text`; `None`, with the reason noted, where it is not one.
 pub(crate) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
@@ -420,5 +304,111 @@ fn merge(entries: &mut Vec<Entry>, merged: Vec<Entry>) {
         if !entries.iter().any(|own| own.key == entry.key) {
             entries.push(entry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::node::Kind;
+
+    fn parsed(text: &str) -> Result<Node, String> {
+        let mut problems = Problems::default();
+        match parse(text, &mut problems) {
+            Some(root) if problems.is_empty() => Ok(root),
+            _ => Err(problems.into_errors("f").to_string()),
+        }
+    }
+
+    fn at(node: &Node) -> (usize, usize) {
+        match node.at {
+            Place::File { line, column } => (line, column),
+            Place::Environment => (0, 0),
+        }
+    }
+
+    #[test]
+    fn every_value_knows_where_it_starts() {
+        let root = parsed("# c\na:\n  b: [x, {c: y}]\nd:\ne: |\n  text\n").unwrap();
+        assert_eq!(at(&root), (2, 1));
+        let a = root.get("a").unwrap();
+        assert_eq!(at(a), (3, 3));
+        let list = a.get("b").unwrap();
+        assert_eq!(at(list), (3, 6));
+        assert_eq!(at(list.item(0).unwrap()), (3, 7));
+        assert_eq!(at(list.item(1).unwrap()), (3, 10));
+        assert_eq!(at(list.item(1).unwrap().get("c").unwrap()), (3, 14));
+        assert_eq!(at(root.get("d").unwrap()), (4, 1));
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let root = parsed("{ä: ö, b: c}").unwrap();
+        assert_eq!(at(root.get("b").unwrap()), (1, 11));
+    }
+
+    #[test]
+    fn quotes_make_text() {
+        let root =
+            parsed("{a: 5, b: '5', c: true, d: \"null\", e: null, f: 1.5, g: 10.0.0.1}").unwrap();
+        let kind = |key: &str| match &root.get(key).unwrap().value {
+            Value::Scalar(scalar) => scalar.kind(),
+            _ => panic!("{key} is a scalar"),
+        };
+        assert_eq!(kind("a"), Kind::Integer(5));
+        assert_eq!(kind("b"), Kind::Text);
+        assert_eq!(kind("c"), Kind::Bool(true));
+        assert_eq!(kind("d"), Kind::Text);
+        assert_eq!(kind("e"), Kind::Null);
+        assert_eq!(kind("f"), Kind::Float);
+        assert_eq!(kind("g"), Kind::Text);
+    }
+
+    #[test]
+    fn a_merged_mapping_gives_what_the_mapping_does_not_say_itself() {
+        let root =
+            parsed("a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a}\nc: {<<: [*a, {z: 4}]}\n").unwrap();
+        let text = |key: &str, inner: &str| match &root.get(key).unwrap().get(inner).unwrap().value
+        {
+            Value::Scalar(scalar) => scalar.text.clone(),
+            _ => panic!("{key}.{inner} is a scalar"),
+        };
+        assert_eq!(
+            (text("b", "x"), text("b", "y")),
+            ("1".to_owned(), "3".to_owned())
+        );
+        assert_eq!(
+            (text("c", "x"), text("c", "z")),
+            ("1".to_owned(), "4".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_duplicate_key_is_told_with_its_path() {
+        assert_eq!(
+            parsed("a: [{b: 1, b: 2}]\nc: 1\nc: 2\n").unwrap_err(),
+            "f:1:12: a[0].b: duplicate key, first on line 1\nf:3:1: c: duplicate key, first on line 2"
+        );
+    }
+
+    #[test]
+    fn deep_and_wide_documents_are_refused_without_harm() {
+        for depth in [MAX_DEPTH + 1, 100_000] {
+            assert!(parsed(&"[".repeat(depth)).is_err());
+            assert!(parsed(&"- ".repeat(depth)).is_err());
+        }
+        let mut block = String::new();
+        for depth in 0..2000 {
+            block.push_str(&" ".repeat(depth));
+            block.push_str("a:\n");
+        }
+        assert!(parsed(&block).unwrap_err().contains("nested deeper"));
+        let keys: Vec<String> = (0..=MAX_KEYS).map(|key| key.to_string()).collect();
+        let wide = format!("{}: 1\n", keys.join(": 1\n"));
+        assert!(
+            parsed(&wide)
+                .unwrap_err()
+                .contains("a mapping of more than 10000 keys")
+        );
     }
 }

@@ -80,14 +80,23 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
+/// The place at or before `at` where a character starts.
+fn boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
+}
+
 fn mutate(text: &str, mutation: &Mutation) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     match mutation {
         Mutation::Insert(at, piece) => {
-            let at = text.floor_char_boundary(*at);
+            let at = boundary(text, *at);
             return format!("{}{piece}{}", &text[..at], &text[at..]);
         }
-        Mutation::Cut(at) => return text[..text.floor_char_boundary(*at)].to_owned(),
+        Mutation::Cut(at) => return text[..boundary(text, *at)].to_owned(),
         Mutation::Remove(line) if *line < lines.len() => {
             lines.remove(*line);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel::cli::check::check;
+use evenkeel::cli::schema::{Form, schema as print_schema};
 use evenkeel::config::{Algorithm, Config, Errors, docs, load, schema};
 use serde_json::{Map, Value};
 
@@ -89,18 +90,22 @@ const EXAMPLES: [&str; 5] = [
     "Upstream.backends",
 ];
 
+fn object(schema: &Value) -> &Object {
+    schema.as_object().expect("a schema is an object")
+}
+
 /// The schemas of which one holds, each with the name of its type, or else its path.
 fn alternatives<'s>(path: &str, schema: &'s Object, root: &'s Value) -> Vec<(String, &'s Object)> {
     let reference = schema.get("$ref").and_then(Value::as_str);
     if let Some(name) = reference.and_then(|reference| reference.strip_prefix("#/$defs/")) {
-        let target = root["$defs"][name].as_object().unwrap();
+        let target = object(&root["$defs"][name]);
         return alternatives(name, target, root);
     }
     match schema.get("anyOf").and_then(Value::as_array) {
         None => vec![(path.to_owned(), schema)],
         Some(all) => all
             .iter()
-            .flat_map(|one| alternatives(path, one.as_object().unwrap(), root))
+            .flat_map(|one| alternatives(path, object(one), root))
             .collect(),
     }
 }
@@ -114,7 +119,7 @@ fn keys(path: &str, schema: &Object, root: &Value, all: &mut BTreeMap<String, Op
             .into_iter()
             .flatten()
         {
-            let property = property.as_object().unwrap();
+            let property = object(property);
             if property.get("x-not-supported-yet") == Some(&Value::Bool(true)) {
                 continue;
             }
@@ -150,7 +155,7 @@ fn given(
                     if let Some(property) = inner("properties").and_then(|known| known.get(key)) {
                         let path = format!("{path}.{key}");
                         all.entry(path.clone()).or_default().push(value.clone());
-                        given(&path, value, property.as_object().unwrap(), root, all);
+                        given(&path, value, object(property), root, all);
                     } else if let Some(any) = inner("additionalProperties") {
                         given(&path, value, any, root, all);
                     }
@@ -191,6 +196,21 @@ fn the_reference_names_every_key_with_its_default() {
             );
         }
     }
+}
+
+#[test]
+fn the_schema_prints_as_json_and_as_markdown() {
+    let mut out = Vec::new();
+    assert_eq!(print_schema(Form::Json, &mut out), 0);
+    let printed: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(printed, schema::schema());
+    assert_eq!(
+        printed["required"],
+        serde_json::json!(["listeners", "routes", "upstreams"])
+    );
+    out.clear();
+    assert_eq!(print_schema(Form::Markdown, &mut out), 0);
+    assert_eq!(out, docs::markdown().into_bytes());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::path::Path as FilePath;
 
+use crate::config::node::{Node, Value};
 use crate::config::path::Path;
 use crate::config::problem::Problems;
-use crate::config::tree::{Node, Value};
 
 /// What a file that the configuration names must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

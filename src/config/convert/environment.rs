@@ -10,15 +10,15 @@
 //! The default upstream is the one called `default`, otherwise the first in the
 //! file. An empty variable is as good as none.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::config::algorithm::Algorithm;
 use crate::config::format::BackendAddress;
 use crate::config::format::Format;
+use crate::config::node::{Node, Value};
 use crate::config::problem::{Place, Problems, did_you_mean, quoted};
 use crate::config::raw::{self, Written};
 use crate::config::substitute::Env;
-use crate::config::tree::{Node, Value};
 
 /// Variables that later versions read.
 const LATER: [&str; 2] = ["REDIS_URL", "HEALTH_CHECK_INTERVAL"];
@@ -45,7 +45,7 @@ impl Overrides {
         }
         Self {
             port: read.variable("PORT", port),
-            backends: read.variable("BACKEND_SERVERS", backends),
+            backends: read.list("BACKEND_SERVERS", backends),
             algorithm: read.variable("DEFAULT_ALGORITHM", algorithm),
             workers: read.variable("WORKER_COUNT", workers),
         }
@@ -114,11 +114,18 @@ struct Reader<'r> {
 
 impl Reader<'_> {
     fn variable<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        self.list(name, |text| parse(text).map_err(|message| vec![message]))
+    }
+
+    /// A variable that may have several things wrong with it.
+    fn list<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, Vec<String>>) -> Option<T> {
         let text = (self.env)(name).filter(|text| !text.is_empty())?;
         match parse(&text) {
             Ok(value) => Some(value),
-            Err(message) => {
-                self.problems.add(Place::Environment, name, message);
+            Err(messages) => {
+                for message in messages {
+                    self.problems.add(Place::Environment, name, message);
+                }
                 None
             }
         }
@@ -163,24 +170,33 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
     })
 }
 
-fn backends(text: &str) -> Result<Vec<raw::Backend>, String> {
-    let mut all: BTreeMap<String, usize> = BTreeMap::new();
-    let mut backends = Vec::new();
-    for (index, item) in text.split(',').map(str::trim).enumerate() {
-        let backend = backend(item)?;
-        let address = backend
-            .address
-            .as_ref()
-            .map(|address| address.value.clone());
-        if all.insert(address.unwrap_or_default(), index).is_some() {
-            return Err(format!("the backend {} is there twice", quoted(item)));
+fn backends(text: &str) -> Result<Vec<raw::Backend>, Vec<String>> {
+    let mut backends: Vec<raw::Backend> = Vec::new();
+    let mut addresses = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for item in text.split(',').map(str::trim).take(MAX_BACKENDS + 1) {
+        match backend(item) {
+            Ok(backend) => {
+                let address = backend
+                    .address
+                    .as_ref()
+                    .map(|address| address.value.clone());
+                if !addresses.insert(address) {
+                    wrong.push(format!("the backend {} is there twice", quoted(item)));
+                }
+                backends.push(backend);
+            }
+            Err(message) => wrong.push(message),
         }
-        if index == MAX_BACKENDS {
-            return Err(format!("at most {MAX_BACKENDS} backends allowed"));
-        }
-        backends.push(backend);
     }
-    Ok(backends)
+    if backends.len() > MAX_BACKENDS {
+        wrong.push(format!("at most {MAX_BACKENDS} backends allowed"));
+    }
+    if wrong.is_empty() {
+        Ok(backends)
+    } else {
+        Err(wrong)
+    }
 }
 
 fn backend(item: &str) -> Result<raw::Backend, String> {

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::Positions;
 use super::context::Context;
+use super::names::{Positions, note_repeated};
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::run::{Listener, Metrics};
@@ -27,7 +27,7 @@ pub(super) fn listeners(
     let names = written
         .iter()
         .map(|listener| listener.name.as_ref().map(|name| name.value.clone()));
-    super::note_repeated(names, &list, ("name", "the name"), context);
+    note_repeated(names, &list, ("name", "the name"), context);
     note_colliding(&written, metrics, context);
     written.into_iter().map(listener).collect()
 }

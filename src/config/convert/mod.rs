@@ -5,10 +5,10 @@
 //! contradict each other. A value that is missing was reported before and is
 //! passed over in silence.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
 use context::Context;
+use names::Positions;
 
 use super::path::Path;
 use super::raw;
@@ -18,11 +18,9 @@ pub(crate) mod context;
 pub(crate) mod environment;
 mod headers;
 mod listener;
+mod names;
 mod route;
 mod upstream;
-
-/// Positions by name.
-type Positions = HashMap<String, usize>;
 
 /// The configuration as run; `None`, or with problems noted, where it cannot be.
 pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<Config> {
@@ -80,27 +78,5 @@ fn access_log(written: raw::AccessLog) -> AccessLog {
         },
         path: written.path.value,
         sample: written.sample.value,
-    }
-}
-
-/// Notes names that were there before, and says where.
-fn note_repeated<'a>(
-    values: impl Iterator<Item = Option<String>>,
-    list: &'a Path<'a>,
-    (key, what): (&str, &str),
-    context: &mut Context<'_>,
-) {
-    let mut first: HashMap<String, usize> = HashMap::new();
-    for (index, value) in values.enumerate() {
-        let Some(value) = value else { continue };
-        if let Some(earlier) = first.get(&value) {
-            let message = format!(
-                "{what} `{value}` is already that of {}",
-                list.index(*earlier)
-            );
-            context.add(&list.index(index).key(key), message);
-        } else {
-            first.insert(value, index);
-        }
     }
 }

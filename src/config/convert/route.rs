@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, StatusCode};
 
-use super::Positions;
 use super::context::Context;
 use super::headers::{self, SAME_HEADER, Side};
+use super::names::{Positions, note_repeated};
 use crate::config::format::{Format, HeaderNameText};
 use crate::config::path::Path;
 use crate::config::problem::did_you_mean;
@@ -43,7 +43,7 @@ pub(super) fn routes(
     let names_written = written
         .iter()
         .map(|route| route.name.as_ref().map(|name| name.value.clone()));
-    super::note_repeated(names_written, &list, ("name", "the name"), context);
+    note_repeated(names_written, &list, ("name", "the name"), context);
     let all: Vec<Option<Route>> = written
         .into_iter()
         .enumerate()

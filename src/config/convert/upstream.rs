@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::context::{Context, FileKind};
+use super::names::note_repeated;
 use crate::config::algorithm::Algorithm;
 use crate::config::path::Path;
 use crate::config::raw;
@@ -88,7 +89,7 @@ fn backends(
             .as_ref()
             .map(|address| address.value.clone())
     });
-    super::note_repeated(addresses, &list, ("address", "the address"), context);
+    note_repeated(addresses, &list, ("address", "the address"), context);
     written.into_iter().map(backend).collect()
 }
 

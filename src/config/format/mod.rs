@@ -49,3 +49,6 @@ const RULES: &[Rule] = &[
 pub(crate) fn rule_named(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,7 +139,8 @@ impl Format for PercentText {
     fn parse(text: &str) -> Result<Percent, String> {
         let digits = |c: char| c.is_ascii_digit() || c == '.';
         let number = text.strip_suffix('%').ok_or("the % is missing")?;
-        if !number.starts_with(|c: char| c.is_ascii_digit()) || !number.chars().all(digits) {
+        let edge = |c: char| c.is_ascii_digit();
+        if !number.starts_with(edge) || !number.ends_with(edge) || !number.chars().all(digits) {
             return nothing_more();
         }
         let hundredths = number.parse().map_err(|_| String::new())?;

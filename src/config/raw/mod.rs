@@ -44,7 +44,7 @@ pub(crate) struct Config {
     /// host wins, then the longest path, then the most conditions; the order here breaks ties.
     #[schemars(length(min = 1, max = 10_000))]
     pub(crate) routes: Vec<Route>,
-    /// Groups of backends by name. At most 10,000.
+    /// Groups of backends by name.
     #[schemars(extend("maxProperties" = 10_000, "propertyNames" = {"type": "string", "format": "name"}))]
     pub(crate) upstreams: BTreeMap<String, Upstream>,
     /// The Prometheus endpoint, `GET /metrics`; `null` turns it off.

@@ -55,7 +55,7 @@ pub enum HashKey {
 /// One backend as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// `host:port`; a name is resolved at the start.
+    /// `host:port`, the host in lower case; a name is resolved at the start.
     pub address: String,
     /// Share of the traffic in proportion to the others; 1 to 65,535.
     pub weight: u32,

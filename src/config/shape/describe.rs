@@ -3,8 +3,8 @@
 use serde_json::{Map, Value as Json};
 
 use crate::config::format;
+use crate::config::node::{Kind, Node, Value};
 use crate::config::problem::quoted;
-use crate::config::tree::{Kind, Node, Value};
 
 pub(super) type Object = Map<String, Json>;
 

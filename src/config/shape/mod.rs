@@ -11,10 +11,10 @@ use serde_yaml::{Mapping, Value as Yaml};
 use describe::{Object, choices, expected, found, join, kind_of, takes_null, ticked};
 use scalar::{Refusal, read_scalar, rule_of};
 
+use super::node::{Entry, Kind, Node, Value};
 use super::path::Path;
 use super::problem::{Place, Problems, did_you_mean};
 use super::schema::NOT_YET;
-use super::tree::{Entry, Kind, Node, Value};
 
 mod describe;
 mod scalar;
@@ -259,7 +259,7 @@ impl<'w> Walker<'w> {
         let mut chosen = choices.iter().filter_map(|key| node.entry(key));
         let all = join(&ticked(&choices));
         let Some(first) = chosen.next() else {
-            self.add(node.at, path, format!("one of the keys {} is missing", all));
+            self.add(node.at, path, format!("one of the keys {all} is missing"));
             return;
         };
         for other in chosen {

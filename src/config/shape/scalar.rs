@@ -5,9 +5,9 @@ use serde_yaml::Value as Yaml;
 
 use super::describe::{Object, bounds, kind_of, words};
 use crate::config::format::{self, Rule};
+use crate::config::node::{Kind, Scalar};
 use crate::config::problem::did_you_mean;
 use crate::config::schema::NOT_YET;
-use crate::config::tree::{Kind, Scalar};
 
 /// Why a scalar is not what a schema wants.
 pub(super) enum Refusal {
