@@ -174,10 +174,13 @@ async fn serve(
     site: Arc<Site>,
     mut stopping: Stopping,
 ) {
-    let told = stopping.clone();
+    let shared = Arc::new((site, stopping.clone()));
     let service = service_fn(move |request| {
-        let (site, told) = (Arc::clone(&site), told.clone());
-        async move { Ok::<_, std::convert::Infallible>(site.answer(connection, told, request).await) }
+        let shared = Arc::clone(&shared);
+        async move {
+            let (site, stopping) = &*shared;
+            Ok::<_, std::convert::Infallible>(site.answer(connection, stopping, request).await)
+        }
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http2().max_concurrent_streams(1_024);

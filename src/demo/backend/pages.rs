@@ -128,7 +128,12 @@ pub(super) fn unreadable(cause: &hyper::Error) -> Response<Answer> {
 
 /// The same answer without its body, which HEAD must not carry.
 pub(super) fn without_body(mut response: Response<Answer>) -> Response<Answer> {
-    let length = HeaderValue::from(response.body().len());
-    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let length = response.body().len();
+    // Some answers must not have a length at all, and none of those has a body.
+    if length > 0 {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     response.map(|_| Answer::default())
 }

@@ -15,7 +15,7 @@ use super::body::Answer;
 use super::burn::{Furnace, MAX_BURN};
 use super::connection::{Connection, Stopping};
 use super::echo::{self, ReadError};
-use super::options::BackendOptions;
+use super::options::{BackendOptions, Delay};
 use super::pages::{self, StopFor, error, json_page};
 use super::record::{Endpoint, Record, Ticket};
 use super::websocket;
@@ -95,7 +95,7 @@ impl Site {
     pub(super) async fn answer(
         &self,
         connection: Connection,
-        stopping: Stopping,
+        stopping: &Stopping,
         mut request: Request<Incoming>,
     ) -> Response<Answer> {
         let (endpoint, argument) = endpoint(request.uri().path());
@@ -104,7 +104,7 @@ impl Site {
         let (parts, body) = request.into_parts();
         let mut response = match (endpoint, upgrade) {
             (Endpoint::Echo, _) => self.echo(connection, &parts, body).await,
-            (_, Some(upgrade)) => websocket::answer(&parts, upgrade, stopping),
+            (_, Some(upgrade)) => websocket::answer(&parts, upgrade, stopping.clone()),
             _ => match discard(body).await {
                 Ok(()) => self.page(endpoint, argument, &parts, &ticket).await,
                 Err(refusal) => *refusal,
@@ -140,9 +140,9 @@ impl Site {
     }
 
     async fn root(&self, ticket: &Ticket) -> Response<Answer> {
-        let delay = self.options.simulated_delay.at(rand::random());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+        let delay = self.options.simulated_delay;
+        if delay != Delay::default() {
+            tokio::time::sleep(delay.at(rand::random())).await;
         }
         let count = self.roots.fetch_add(1, Ordering::Relaxed) + 1;
         if falls(self.options.error_rate.ratio()) {
