@@ -16,8 +16,9 @@
 //! | 3 | `snapshot` |
 //! | 4 | `proxy`, `control` |
 //! | 5 | `server` |
-//! | 6 | `demo`, `cli` |
+//! | 6 | `demo`, [`cli`] |
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod reject;
