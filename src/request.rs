@@ -6,7 +6,7 @@
 //!
 //! The files below turn what a client sent into those facts: one spelling for
 //! each [path](normalize_path) and [host](normalize_host), and iteration over
-//! [query parameters](query) and [cookies] that allocates nothing.
+//! [query parameters](query()) and [cookies](cookies()) that allocates nothing.
 
 use std::net::IpAddr;
 

@@ -148,7 +148,7 @@ mod tests {
             new in "(/[a-z]{0,2}){0,3}",
         ) {
             let covered = covered.min(segments.len());
-            let join = |part: &[String]| part.iter().map(|one| format!("/{one}")).collect::<String>();
+            let join = |part: &[String]| part.iter().flat_map(|one| ["/", one]).collect::<String>();
             let path = if segments.is_empty() { "/".to_owned() } else { join(&segments) };
             let rule = Rewrite::Prefix(new);
             let rewritten = rewrite(&path, prefix(join(&segments[..covered]).len()), &rule).unwrap();
