@@ -133,6 +133,11 @@ impl Endpoint {
         self.latency.measured()
     }
 
+    /// Whether it never got a request.
+    pub(crate) fn is_new(&self) -> bool {
+        self.picked_at() == Moment::ZERO && self.in_flight() == 0 && self.measured().is_none()
+    }
+
     /// When the endpoint was last selected.
     pub(crate) fn picked_at(&self) -> Moment {
         Moment::from_micros(self.picked_at.load(Ordering::Relaxed))

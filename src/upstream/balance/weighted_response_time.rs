@@ -4,6 +4,9 @@
 //! those in flight; see [`latency`](crate::upstream::latency) for the peak EWMA
 //! and for what failures do to it.
 //!
+//! A backend that never got a request gets the next one, and counts as an
+//! average one (the upstream's median) until it has answered.
+//!
 //! Two refinements. Among scores within 25 % of the lowest, the requests in
 //! flight per weight decide, and then turns: latencies scatter by more than
 //! that, and without it, the backend that happened to answer a microsecond
@@ -58,7 +61,13 @@ impl Balancer for WeightedResponseTime {
         }
         lowest(candidates, draws, turn, TOLERANCE, |index| {
             let load = candidates.load(index);
-            let cost = candidates.endpoint(index).cost(candidates.now) * load;
+            let endpoint = candidates.endpoint(index);
+            // One request shows more than any guess: a backend nobody has asked yet is asked next.
+            let cost = if endpoint.is_new() {
+                0.0
+            } else {
+                endpoint.cost(candidates.now) * load
+            };
             Score { cost, load }
         })
         .map(Pick::of)
