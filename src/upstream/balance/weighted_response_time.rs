@@ -13,7 +13,8 @@
 //! faster would get every request of a quiet upstream. And a backend that gets no traffic is measured again: every 200th
 //! request may go to the one that has waited longest, if that is over three
 //! seconds, so a slow backend is found to be fast again and no more than 0.5 %
-//! of requests pay for it.
+//! of requests pay for it. Where 0.5 % is less than a request every few seconds,
+//! the decay toward the median brings it back in time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
