@@ -146,7 +146,7 @@ fn absolute(file: &File, inside: &[String], path: &[String]) -> Option<Vec<Strin
             let kept = own.len().checked_sub(ups)?;
             (own[..kept].to_vec(), &path[ups..])
         }
-        first if file.child_names().any(|child| child == first) => (own, path),
+        first if file.child_names.contains(first) => (own, path),
         _ => return None,
     };
     Some(base.into_iter().chain(rest.iter().cloned()).collect())

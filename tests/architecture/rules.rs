@@ -243,11 +243,8 @@ pub(crate) fn sizes(sources: &Sources) -> Vec<Finding> {
 /// No junk drawers, no files that are not compiled.
 pub(crate) fn names(sources: &Sources) -> Vec<Finding> {
     let mut findings = each(sources, |file, report| {
-        for child in file
-            .child_names()
-            .chain(file.module.last().map(String::as_str))
-        {
-            if FORBIDDEN_NAMES.contains(&child) {
+        for child in file.child_names.iter().chain(file.module.last()) {
+            if FORBIDDEN_NAMES.contains(&child.as_str()) {
                 report(1, format!("module `{child}`; name it by what it does"));
             }
         }

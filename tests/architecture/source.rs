@@ -5,7 +5,7 @@
 //! `#[cfg(test)]` stands over it. Paths are read from the token stream and not
 //! from the syntax tree alone, so what stands in a macro call counts too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -31,6 +31,8 @@ pub(crate) struct File {
     /// Whether the whole file is test code.
     pub(crate) is_test: bool,
     pub(crate) text: String,
+    /// Names of child modules, inline ones included.
+    pub(crate) child_names: BTreeSet<String>,
     /// Child modules in files of their own, and whether they are test code.
     children: Vec<(String, bool)>,
     /// Lines of struct fields and statics whose type names an `ArcSwap`.
@@ -109,7 +111,7 @@ impl Sources {
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
             .collect();
         if !texts.contains_key("lib.rs") {
-            let tops: std::collections::BTreeSet<&str> = snippets
+            let tops: BTreeSet<&str> = snippets
                 .iter()
                 .map(|(path, _)| path.split('/').next().expect("split yields one item"))
                 .map(|top| top.trim_end_matches(".rs"))
@@ -189,6 +191,7 @@ impl File {
             module,
             is_test,
             text: text.to_owned(),
+            child_names: child_names(&all_tokens),
             children: child_files(&syntax),
             arc_swaps: items.arc_swaps,
             tokens: productive,
@@ -214,14 +217,6 @@ impl File {
             .map(|lines| lines.clone().count())
             .sum();
         self.text.lines().count() - tests
-    }
-
-    /// Names of child modules, inline ones included.
-    pub(crate) fn child_names(&self) -> impl Iterator<Item = &str> {
-        self.all_tokens
-            .windows(2)
-            .filter(|pair| pair[0].text == "mod")
-            .map(|pair| pair[1].text.as_str())
     }
 
     /// Every path of production code: from `use` items, expressions, types and macro calls.
@@ -348,6 +343,11 @@ pub(crate) fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
                     .parse_args::<syn::Path>()
                     .is_ok_and(|path| path.is_ident("test")))
     })
+}
+
+fn child_names(tokens: &[Token]) -> BTreeSet<String> {
+    let pairs = tokens.windows(2).filter(|pair| pair[0].text == "mod");
+    pairs.map(|pair| pair[1].text.clone()).collect()
 }
 
 fn child_files(syntax: &syn::File) -> Vec<(String, bool)> {

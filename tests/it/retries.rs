@@ -143,9 +143,8 @@ fn a_body_too_large_to_keep_is_not_replayed() {
 fn a_post_that_may_have_been_taken_is_not_repeated() {
     for method in ["POST", "PATCH"] {
         let pair = Pair::new(|_| Reply::close(), &[]);
-        let mut client = pair.evenkeel.connect();
         let answers: Vec<(u16, Option<String>)> = (0..2)
-            .map(|_| client.request(method, "/", &[], b"order"))
+            .map(|_| pair.evenkeel.connect().request(method, "/", &[], b"order"))
             .map(|response| (response.status, response.reason().map(str::to_owned)))
             .collect();
         let failed: Vec<_> = answers

@@ -120,7 +120,16 @@ fn respond_and_redirect_ask_no_backend() {
         response.header("location"),
         Some("https://new.example/old/page?x=1")
     );
-    assert_eq!(client.request("POST", "/hello", &[], b"body").status, 418);
+    let response = client.request("POST", "/hello", &[], b"body");
+    assert_eq!(response.status, 418);
+    // The body was not asked for: the connection may end, but then it says so.
+    if response
+        .header("connection")
+        .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    {
+        client.expect_closed();
+        client = evenkeel.connect();
+    }
     assert_eq!(
         client.get("/").text(),
         "a",

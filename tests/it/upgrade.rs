@@ -72,18 +72,27 @@ fn a_websocket_carries_frames_both_ways() {
 fn a_websocket_outlives_the_timeouts_of_requests() {
     let backend = echo();
     let evenkeel = Setup::new(&[&backend])
-        .listener("keepalive: 500ms")
-        .listener("body_timeout: 500ms")
-        .listener("header_timeout: 500ms")
+        .listener("keepalive: 1s")
+        .listener("body_timeout: 1s")
+        .listener("header_timeout: 1s")
         .route("timeout: 500ms")
-        .upstream("timeouts: { read: 500ms, write: 500ms, idle: 500ms }")
+        .upstream("timeouts: { read: 1s, write: 1s, idle: 1s }")
         .start();
     let mut client = upgraded(&evenkeel);
     for text in ["first", "after a while", "and later"] {
         echoes(&mut client, text);
-        pause(Duration::from_millis(1_200));
+        pause(Duration::from_millis(1_700));
     }
     echoes(&mut client, "still here");
+}
+
+#[test]
+fn every_websocket_of_many_works_from_its_first_frame() {
+    let backend = echo();
+    let evenkeel = Setup::new(&[&backend]).start();
+    for _ in 0..100 {
+        echoes(&mut upgraded(&evenkeel), "at once");
+    }
 }
 
 #[test]
