@@ -186,7 +186,12 @@ where
                 return None;
             }
             settings = persistent;
-            connection.set_deadline(Some(clock::now().after(listener.keepalive)));
+            let idle = if *closing.borrow() {
+                DRAIN_LINGER
+            } else {
+                listener.keepalive
+            };
+            connection.set_deadline(Some(clock::now().after(idle)));
         }
     }
 

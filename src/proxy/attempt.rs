@@ -147,7 +147,7 @@ pub(super) fn fail_to_connect(
 ) -> Box<Error> {
     let reason = connect_reason(&error);
     ctx.reject = Some(reason);
-    let retry = failed(recorder, session, ctx, Failure::Connect, reason.label());
+    let retry = failed(recorder, session, ctx, Failure::Connect);
     error.set_retry(retry);
     error
 }
@@ -172,10 +172,10 @@ pub(super) fn fail_after_connect(
     let retry = match reason {
         Reject::BackendReset if stale && repeat_stale(recorder, session, ctx) => true,
         Reject::BackendReset | Reject::BadResponse => {
-            failed(recorder, session, ctx, Failure::Reset, reason.label())
+            failed(recorder, session, ctx, Failure::Reset)
         }
         Reject::BackendTimeout | Reject::RequestTimeout => {
-            failed(recorder, session, ctx, Failure::Timeout, reason.label())
+            failed(recorder, session, ctx, Failure::Timeout)
         }
         _ => false,
     };
@@ -184,17 +184,11 @@ pub(super) fn fail_after_connect(
 }
 
 /// Tells everybody of a failed try, once a retry is planned or not.
-fn failed(
-    recorder: &Recorder,
-    session: &Session,
-    ctx: &mut Context,
-    failure: Failure,
-    why: &'static str,
-) -> bool {
+fn failed(recorder: &Recorder, session: &Session, ctx: &mut Context, failure: Failure) -> bool {
     if let (Some(selection), false) = (&ctx.attempts.selection, ctx.attempts.counted) {
         selection.endpoint().record_failure(clock::now(), failure);
     }
-    plan(recorder, session, ctx, failure, why)
+    plan(recorder, session, ctx, failure)
 }
 
 /// The backend had closed a pooled connection before our request reached it.
@@ -211,7 +205,7 @@ fn repeat_stale(recorder: &Recorder, session: &Session, ctx: &mut Context) -> bo
     ctx.attempts.stale += 1;
     match select_next(session, ctx) {
         Some(selection) => {
-            go_on(recorder, ctx, selection, Duration::ZERO, "stale_connection");
+            go_on(recorder, ctx, selection, Duration::ZERO, "stale");
             true
         }
         None => false,
@@ -234,17 +228,11 @@ pub(super) fn retry_status(
     let listed = ctx
         .route
         .is_some_and(|found| live.retry(found.route).lists(failure));
-    listed && plan(recorder, session, ctx, failure, "status")
+    listed && plan(recorder, session, ctx, failure)
 }
 
 /// Plans another try on another backend; whether there will be one.
-fn plan(
-    recorder: &Recorder,
-    session: &Session,
-    ctx: &mut Context,
-    failure: Failure,
-    why: &'static str,
-) -> bool {
+fn plan(recorder: &Recorder, session: &Session, ctx: &mut Context, failure: Failure) -> bool {
     let live = Arc::clone(&ctx.live);
     let (Some(found), Some(index)) = (ctx.route, ctx.upstream) else {
         return false;
@@ -279,8 +267,18 @@ fn plan(
     };
     let wait = policy.backoff(ctx.attempts.retries, rand::random());
     ctx.attempts.retries += 1;
-    go_on(recorder, ctx, selection, wait, why);
+    go_on(recorder, ctx, selection, wait, word(failure));
     true
+}
+
+/// The word for a failure in the configuration's `retry.on`, the metrics and the log.
+const fn word(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Connect => "connect",
+        Failure::Reset => "reset",
+        Failure::Timeout => "timeout",
+        Failure::Status(_) => "status",
+    }
 }
 
 fn select_next(session: &Session, ctx: &Context) -> Option<Selection> {
@@ -302,11 +300,30 @@ fn go_on(
     };
     record::attempt(recorder, ctx, answer, Some(why));
     ctx.attempts.retried.push(why);
+    ctx.reject = None;
     ctx.attempts.selection = None;
     ctx.times.lost = clock::now()
         .since(ctx.started)
         .saturating_sub(ctx.times.queued);
     ctx.attempts.planned = Some(Planned { selection, wait });
+}
+
+/// Whether an error means that there was no connection.
+const fn is_connect(etype: &ErrorType) -> bool {
+    matches!(
+        etype,
+        ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::ConnectProxyFailure
+            | ErrorType::BindError
+            | ErrorType::SocketError
+            | ErrorType::TLSHandshakeFailure
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::InvalidCert
+            | ErrorType::HandshakeError
+    )
 }
 
 /// What a failed connection is called.
@@ -327,6 +344,7 @@ pub(super) fn reason(session: &Session, ctx: &Context, error: &Error) -> Reject 
         return reason;
     }
     match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, etype) if is_connect(etype) => connect_reason(error),
         (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
             if ctx.left(clock::now()).is_zero() {
                 Reject::RequestTimeout

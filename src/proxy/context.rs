@@ -206,6 +206,14 @@ impl Context {
         upstream.map_or(Duration::ZERO, |upstream| upstream.queue.timeout)
     }
 
+    /// How long a switched protocol may be silent.
+    pub(super) fn tunnel_timeout(&self) -> Duration {
+        let upstream = self
+            .upstream
+            .map(|index| &self.live.config().upstreams[index]);
+        upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.tunnel)
+    }
+
     /// Whether the current backend connection would be one too many once it is idle.
     pub(super) fn surplus_connection(&self) -> bool {
         let (Some(index), Some(selection)) = (self.upstream, &self.attempts.selection) else {

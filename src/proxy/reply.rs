@@ -47,6 +47,7 @@ pub(super) fn receive(
         if let Some(connection) = downstream(session) {
             connection.become_tunnel();
         }
+        session.set_read_timeout(Some(ctx.tunnel_timeout()));
         return Ok(());
     }
     strip_hop_by_hop(header);
