@@ -26,7 +26,6 @@ use crate::clock;
 use crate::config::Config;
 use crate::control::discovery::{self, ResolveError};
 use crate::listen::{self, Connections, Frontend};
-use crate::observe::{AccessLog, Recorder};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
 use crate::observe::{AccessLog, Recorder};
