@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use evenkeel::cli::run::Run;
 use evenkeel::cli::schema::Form;
-use evenkeel::cli::{check, run, schema};
+use evenkeel::cli::{cases, check, explain, run, schema};
+use evenkeel::config::Config;
 use evenkeel::demo::backend::{self, BackendOptions};
 use evenkeel::demo::{self, DemoOptions, Style};
 
@@ -33,12 +34,34 @@ enum Command {
     Demo(DemoOptions),
     /// Run the demo backend alone.
     Backend(BackendOptions),
+    /// Explain which route, policies and backends a request would get, and why.
+    Explain {
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        options: explain::Options,
+    },
+    /// Run routing unit tests for a configuration.
+    Test {
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        options: cases::Options,
+    },
     /// Print the JSON Schema of the configuration.
     Schema {
         /// Print the reference in Markdown instead.
         #[arg(long)]
         markdown: bool,
     },
+}
+
+/// The configuration a subcommand works on.
+#[derive(Args)]
+struct On {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -49,9 +72,15 @@ fn main() -> ExitCode {
         Command::Check { file } => Ok(check::check(&file, &env, &mut out, &mut err).into()),
         Command::Demo(options) => {
             let style = Style::of(&out);
-            Ok(demo::execute(options, out, style, &mut err))
+            Ok(demo::execute(options, demo::start, out, style, &mut err))
         }
         Command::Backend(options) => Ok(backend::execute(options, &mut out, &mut err)),
+        Command::Explain { on, options } => with(&on, &env, &mut err, |config| {
+            explain::run(config, &options, &mut out)
+        }),
+        Command::Test { on, options } => with(&on, &env, &mut err, |config| {
+            cases::run(config, &options, &mut out)
+        }),
         Command::Schema { markdown } => {
             let form = if markdown { Form::Markdown } else { Form::Json };
             Ok(schema::schema(form, &mut out).into())
@@ -59,4 +88,17 @@ fn main() -> ExitCode {
     };
     // With standard output gone there is nobody left to tell.
     done.unwrap_or(ExitCode::from(2))
+}
+
+/// Runs `then` on the configuration, or prints what is wrong with it and exits with 1.
+fn with(
+    on: &On,
+    env: &dyn Fn(&str) -> Option<String>,
+    err: &mut impl io::Write,
+    then: impl FnOnce(&Config) -> io::Result<u8>,
+) -> io::Result<ExitCode> {
+    match check::load(&on.config, env) {
+        Ok(config) => then(&config).map(ExitCode::from),
+        Err(problems) => writeln!(err, "{problems}").map(|()| ExitCode::from(1)),
+    }
 }

@@ -32,7 +32,7 @@ pub fn check(
 }
 
 /// Reads the configuration in `file`, and the certificates and keys it names.
-pub(super) fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Errors> {
+pub fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Errors> {
     let text = config::read_file(file)?;
     config::load_checking_files(&text, &file.display().to_string(), env, &check_pem)
 }

@@ -1,5 +1,8 @@
 //! The subcommands: what each takes, prints, and exits with.
 
+pub mod cases;
 pub mod check;
+pub mod explain;
 pub mod run;
+pub mod sample;
 pub mod schema;

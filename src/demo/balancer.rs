@@ -10,7 +10,7 @@ use crate::server::{Interrupt, Options, Server};
 /// Puts a balancer together from a configuration's text.
 ///
 /// The process's environment is left out: the demo's configuration is complete.
-pub(super) fn start(text: &str) -> Result<Balancer, String> {
+pub fn start(text: &str) -> Result<Balancer, String> {
     let config = config::load(text, "demo", &|_| None).map_err(|errors| errors.to_string())?;
     let options = Options {
         interrupt: Interrupt::Drain,

@@ -1,7 +1,8 @@
 //! What a newcomer starts first: `evenkeel demo`, the whole picture in one process.
 //!
 //! Three unequal backends, the balancer before them, a page of what to try and a
-//! live line per second. The balancer is the real server.
+//! live line per second. The balancer comes in as a closure: the demo knows the
+//! command line and the configuration text, not how a server is put together.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,6 +12,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 
+pub use balancer::start;
 use cast::{ROLES, Role};
 use event::Event;
 pub use live::Totals;
@@ -57,9 +59,11 @@ pub struct Balancer {
 
 /// Runs the demo in the foreground: `evenkeel demo`.
 ///
-/// Messages go to `out` and `err`. Exit code 2 when something could not start.
+/// `start` makes a balancer of a configuration's text. Messages go to `out` and
+/// `err`. Exit code 2 when something could not start.
 pub fn execute(
     options: DemoOptions,
+    start: impl FnOnce(&str) -> Result<Balancer, String>,
     mut out: impl Write + Send + 'static,
     style: Style,
     err: &mut impl Write,
@@ -67,7 +71,7 @@ pub fn execute(
     let done = if options.print_config {
         print_config(options, &mut out).map_err(|error| error.to_string())
     } else {
-        run(options, balancer::start, out, style)
+        run(options, start, out, style)
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -81,3 +81,23 @@ impl Tried {
         self.len == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Tried;
+
+    #[test]
+    fn holds_as_many_as_there_are_attempts() {
+        let mut tried = Tried::new();
+        assert!(tried.is_empty() && !tried.contains(0));
+        for member in [3, 3, 70_000] {
+            tried.insert(member);
+        }
+        assert_eq!(tried.len(), 1);
+        for member in 0..20 {
+            tried.insert(member);
+        }
+        assert_eq!(tried.len(), Tried::CAPACITY);
+        assert!(tried.contains(3) && tried.contains(0) && !tried.contains(19));
+    }
+}

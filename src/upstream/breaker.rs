@@ -55,7 +55,8 @@ impl Breaker {
 
     /// Whether [`Self::admit`] would let a request through.
     pub(crate) fn would_admit(&self, now: Moment) -> bool {
-        let word = self.0.load(Ordering::Relaxed);
+        // Sequentially consistent for the queue's sake, see there.
+        let word = self.0.load(Ordering::SeqCst);
         word == 0 || (word & PROBING == 0 && until(word) <= now)
     }
 
@@ -104,7 +105,7 @@ impl Breaker {
 
     /// A connection came about. Says whether that closed an open breaker.
     pub(crate) fn connected(&self) -> bool {
-        !self.is_closed() && self.0.swap(0, Ordering::AcqRel) != 0
+        !self.is_closed() && self.0.swap(0, Ordering::SeqCst) != 0
     }
 
     /// A backend answered, perhaps on a connection from before the failure, so this counts
@@ -115,7 +116,7 @@ impl Breaker {
             && until(word) <= now
             && self
                 .0
-                .compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(word, 0, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
     }
 }

@@ -96,30 +96,38 @@ impl Endpoint {
 
     /// A new connection came about. Not for one that was reused.
     pub fn record_connected(&self, _now: Moment) {
-        if self.breaker.connected() {
-            self.group.state_changed();
-        }
+        self.came_up(self.breaker.connected());
     }
 
     /// The backend answered, `first_byte` after the request was sent. An attempt is reported
     /// either here or as a failure, never as both.
     pub fn record_response(&self, now: Moment, first_byte: Duration) {
         self.latency.record(now, first_byte, self.group.median());
-        if self.breaker.answered(now) {
-            self.group.state_changed();
-        }
+        self.came_up(self.breaker.answered(now));
     }
 
     /// An attempt failed through the backend's fault.
+    ///
+    /// A connect failure is the breaker's business alone: once the backend is back, nothing it
+    /// did is left to be held against it.
     pub fn record_failure(&self, now: Moment, failure: Failure) {
-        self.latency.penalise(now);
-        let changed = match failure {
-            Failure::Connect => self.breaker.failed(now),
-            Failure::Status(_) => self.breaker.answered(now),
-            Failure::Reset | Failure::Timeout => false,
-        };
-        if changed {
-            self.group.state_changed();
+        match failure {
+            Failure::Connect => {
+                if self.breaker.failed(now) {
+                    self.group.went_down();
+                }
+            }
+            Failure::Status(_) => {
+                self.latency.penalise(now);
+                self.came_up(self.breaker.answered(now));
+            }
+            Failure::Reset | Failure::Timeout => self.latency.penalise(now),
+        }
+    }
+
+    fn came_up(&self, closed: bool) {
+        if closed {
+            self.group.came_up();
         }
     }
 
@@ -131,6 +139,11 @@ impl Endpoint {
     /// The latency as last measured, in microseconds.
     pub(crate) fn measured(&self) -> Option<f32> {
         self.latency.measured()
+    }
+
+    /// Whether it never got a request.
+    pub(crate) fn is_new(&self) -> bool {
+        self.picked_at() == Moment::ZERO && self.in_flight() == 0 && self.measured().is_none()
     }
 
     /// When the endpoint was last selected.

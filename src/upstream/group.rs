@@ -59,8 +59,15 @@ impl Group {
         self.changes.load(Ordering::Acquire)
     }
 
-    pub(crate) fn state_changed(&self) {
+    /// An endpoint's breaker opened.
+    pub(crate) fn went_down(&self) {
         self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// An endpoint's breaker closed: all of its slots are there for those that wait.
+    pub(crate) fn came_up(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+        self.queue.slots_freed();
     }
 
     /// The median of the endpoints' latencies in microseconds; `None` before the first answer.

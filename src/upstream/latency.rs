@@ -26,7 +26,7 @@ use crate::clock::Moment;
 const TAU: f32 = 10.0;
 /// Time constant of the strain's decay, in seconds. Longer than the latency's, so that a backend
 /// that fails at every re-measurement stays out between them.
-const STRAIN_TAU: f32 = 30.0;
+const STRAIN_TAU: f32 = 15.0;
 /// What an answer leaves of the strain.
 const STRAIN_KEPT: f32 = 0.7;
 const STRAIN_MAX: f32 = 10.0;

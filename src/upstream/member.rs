@@ -36,3 +36,19 @@ pub(crate) fn host_name(address: &str) -> Option<String> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     (!bare.is_empty() && bare.parse::<IpAddr>().is_err()).then(|| bare.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::host_name;
+
+    #[test]
+    fn only_names_are_host_names() {
+        assert_eq!(
+            host_name("api.internal:443").as_deref(),
+            Some("api.internal")
+        );
+        for address in ["10.0.0.1:80", "[::1]:80", ":80", "nothing"] {
+            assert_eq!(host_name(address), None);
+        }
+    }
+}

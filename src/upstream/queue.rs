@@ -10,9 +10,12 @@
 //! selection; one freed later finds the waiter counted and wakes one. A waiter
 //! that is woken and then goes away, because it timed out or found a slot
 //! without the wake-up, hands it on: [`Notify`] does that when the future is
-//! dropped. All four accesses (count of slots, count of waiters, each written
-//! by one side and read by the other) are sequentially consistent, so that at
-//! least one side sees the other.
+//! dropped. What a selection reads (slots, breakers) and the count of waiters are
+//! each written by one side and read by the other, all sequentially consistent,
+//! so at least one side sees the other.
+//!
+//! The end of a breaker's pause is no event: a waiter notices it when it is next
+//! woken.
 //!
 //! A retry may not use every backend, so the slot it was woken for may be one
 //! it has tried. When it comes back for another wait, it passes the wake-up on,
@@ -83,6 +86,14 @@ impl Queue {
         if self.waiting() > 0 {
             self.releases.fetch_add(1, Ordering::Relaxed);
             self.notify.notify_one();
+        }
+    }
+
+    /// A backend came back, with room for many.
+    pub(crate) fn slots_freed(&self) {
+        if self.waiting() > 0 {
+            self.releases.fetch_add(1, Ordering::Relaxed);
+            self.notify.notify_waiters();
         }
     }
 }
@@ -194,6 +205,16 @@ mod tests {
         assert!(!is_ready(&mut second));
         drop(leaves);
         assert!(is_ready(&mut second));
+    }
+
+    #[test]
+    fn a_backend_that_returns_wakes_all() {
+        let queue = Arc::new(Queue::new(2));
+        let (mut first, mut second) = (enter(&queue), enter(&queue));
+        let mut first = pin!(first.freed());
+        let mut second = pin!(second.freed());
+        queue.slots_freed();
+        assert!(is_ready(&mut first) && is_ready(&mut second));
     }
 
     #[test]

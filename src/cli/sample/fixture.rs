@@ -130,6 +130,7 @@ fn upstream(name: &str, algorithm: Algorithm) -> Upstream {
             timeout: Duration::from_secs(1),
         },
         timeouts: Timeouts {
+            tunnel: Duration::from_secs(3600),
             connect: Duration::from_secs(5),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),

@@ -25,7 +25,7 @@ const MAX_UNITS: u32 = 6_553;
 const MAX_STEPS: usize = 256;
 
 /// The bound is 5/4 of the average.
-const BOUND: (u128, u128) = (5, 4);
+const BOUND: (u64, u64) = (5, 4);
 
 pub(super) struct ConsistentHash {
     ring: Continuum,
@@ -84,15 +84,16 @@ impl Balancer for ConsistentHash {
 
 /// The most one backend may have in flight, for each unit of its weight.
 struct Bound {
-    in_flight: u128,
-    weight: u128,
+    /// All of the upstream's requests in flight, those of another tier included, and the one to place.
+    in_flight: u64,
+    weight: u64,
 }
 
 impl Bound {
     fn new(candidates: &Candidates<'_>) -> Self {
         Self {
-            in_flight: candidates.group.in_flight() as u128 + 1,
-            weight: u128::from(candidates.available_weight.max(1)),
+            in_flight: candidates.group.in_flight() as u64 + 1,
+            weight: candidates.available_weight.max(1),
         }
     }
 
@@ -100,8 +101,8 @@ impl Bound {
     fn has_room(&self, in_flight: u32, weight: u32) -> bool {
         let (numerator, denominator) = BOUND;
         let allowed =
-            (numerator * self.in_flight * u128::from(weight)).div_ceil(denominator * self.weight);
-        u128::from(in_flight) < allowed
+            (numerator * self.in_flight * u64::from(weight)).div_ceil(denominator * self.weight);
+        u64::from(in_flight) < allowed
     }
 }
 

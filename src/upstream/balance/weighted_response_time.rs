@@ -4,13 +4,17 @@
 //! those in flight; see [`latency`](crate::upstream::latency) for the peak EWMA
 //! and for what failures do to it.
 //!
+//! A backend that never got a request gets the next one, and counts as an
+//! average one (the upstream's median) until it has answered.
+//!
 //! Two refinements. Among scores within 25 % of the lowest, the requests in
 //! flight per weight decide, and then turns: latencies scatter by more than
 //! that, and without it, the backend that happened to answer a microsecond
 //! faster would get every request of a quiet upstream. And a backend that gets no traffic is measured again: every 200th
 //! request may go to the one that has waited longest, if that is over three
 //! seconds, so a slow backend is found to be fast again and no more than 0.5 %
-//! of requests pay for it.
+//! of requests pay for it. Where 0.5 % is less than a request every few seconds,
+//! the decay toward the median brings it back in time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,7 +62,13 @@ impl Balancer for WeightedResponseTime {
         }
         lowest(candidates, draws, turn, TOLERANCE, |index| {
             let load = candidates.load(index);
-            let cost = candidates.endpoint(index).cost(candidates.now) * load;
+            let endpoint = candidates.endpoint(index);
+            // One request shows more than any guess: a backend nobody has asked yet is asked next.
+            let cost = if endpoint.is_new() {
+                0.0
+            } else {
+                endpoint.cost(candidates.now) * load
+            };
             Score { cost, load }
         })
         .map(Pick::of)

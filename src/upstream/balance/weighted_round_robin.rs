@@ -57,6 +57,7 @@ impl Balancer for WeightedRoundRobin {
     }
 }
 
+/// Costs the number of backends times the length of the sequence, off the request path.
 fn smooth(weights: &[u32]) -> Box<[u16]> {
     let total: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
     let mut credit = vec![0_i64; weights.len()];

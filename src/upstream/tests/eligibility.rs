@@ -236,6 +236,30 @@ fn addresses_that_repeat_count_once() {
 }
 
 #[test]
+fn the_addresses_of_a_name_may_come_in_any_order() {
+    let mut resolved = [
+        backend(2, 1, false),
+        backend(0, 1, false),
+        backend(1, 1, false),
+    ];
+    for one in &mut resolved[..2] {
+        one.backend.address = "web.internal:5000".into();
+    }
+    let settings = settings(Algorithm::RoundRobin);
+    let order = |resolved: &[Resolved]| -> Vec<_> {
+        let upstream = build(&settings, resolved);
+        let members = upstream.members().iter();
+        members.map(|member| member.endpoint.address()).collect()
+    };
+    let before = order(&resolved);
+    resolved.swap(0, 1);
+    assert_eq!(order(&resolved), before);
+    let hosts = build(&settings, &resolved);
+    let hosts = hosts.members().iter().map(|member| member.host.as_deref());
+    assert!(hosts.eq([Some("web.internal"), Some("web.internal"), None]));
+}
+
+#[test]
 fn an_algorithm_may_be_asked_for() {
     let settings = settings(Algorithm::RoundRobin);
     let resolved = [backend(0, 1, false)];

@@ -202,8 +202,8 @@ fn failing_fast_attracts_nothing() {
         });
         simulation.run(rate, 130.0);
         let share = simulation.shares(10.0, 70.0)[0];
-        assert!(share < 0.02, "the failing one gets {share} at {rate}/s");
-        let share = simulation.shares(110.0, 130.0)[0];
+        assert!(share < 0.01, "the failing one gets {share} at {rate}/s");
+        let share = simulation.shares(90.0, 130.0)[0];
         assert!(share > 0.25, "the healed one gets {share} at {rate}/s");
     }
 }
