@@ -65,7 +65,7 @@ fn a_refused_connection_is_tried_elsewhere() {
         }
     }
     let labels = [("reason", "connect_failed")];
-    assert!(evenkeel.metric("evenkeel_retries_total", &labels) >= 2.0);
+    assert!(evenkeel.metric("evenkeel_retries_total", &labels) >= 1.0);
 }
 
 #[test]
