@@ -25,7 +25,10 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut Context, reason: Rej
     }
     header.insert_header(CONTENT_TYPE, "text/plain; charset=utf-8")?;
     header.insert_header(forward::X_REQUEST_ID, ctx.request_id.clone())?;
-    if matches!(reason, Reject::BadRequest | Reject::BadHost) {
+    if matches!(
+        reason,
+        Reject::BadRequest | Reject::BadHost | Reject::MethodNotAllowed
+    ) {
         session.set_keepalive(None);
     }
     send(session, header, text(reason)).await

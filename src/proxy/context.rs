@@ -26,8 +26,7 @@ pub struct Context {
     pub(super) listener: usize,
     pub(super) origin: Origin,
     pub(super) request_id: HeaderValue,
-    /// The host where it differs from the header's text.
-    pub(super) host: Option<String>,
+    pub(super) host: Host,
     /// The normalised path where it differs from the one sent.
     pub(super) path: Option<String>,
     pub(super) route: Option<RouteMatch>,
@@ -45,6 +44,14 @@ pub struct Context {
     pub(super) body_bytes: u64,
     /// Why the answer is ours.
     pub(super) reject: Option<Reject>,
+}
+
+/// The normalised host.
+pub(super) enum Host {
+    /// So many bytes of the header's text: what follows is the port.
+    Start(usize),
+    /// Another text than the header's.
+    Other(String),
 }
 
 /// The tries to get an answer from a backend.
@@ -142,7 +149,7 @@ impl Context {
                 trusted: false,
             },
             request_id: HeaderValue::from_static(""),
-            host: None,
+            host: Host::Start(0),
             path: None,
             route: None,
             upstream: None,
@@ -163,7 +170,10 @@ impl Context {
         Facts {
             listener: self.listener,
             method: &request.method,
-            host: self.host.as_deref().unwrap_or_else(|| raw_host(session)),
+            host: match &self.host {
+                Host::Start(bytes) => &raw_host(session)[..*bytes],
+                Host::Other(host) => host,
+            },
             path: self.path.as_deref().unwrap_or_else(|| request.uri.path()),
             query: request.uri.query(),
             headers: &request.headers,

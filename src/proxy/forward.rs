@@ -116,7 +116,7 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     }
     if let Some(target) = &ctx.target {
         request.set_raw_path(target.as_bytes())?;
-    } else if request.uri.authority().is_some() && request.version != Version::HTTP_2 {
+    } else if is_absolute(request) {
         origin_form(request)?;
     }
     if let Some(route) = ctx.route() {
@@ -126,6 +126,11 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
         request.insert_header(header::CONNECTION, "close")?;
     }
     Ok(())
+}
+
+/// Whether the target names the scheme and host as well.
+fn is_absolute(request: &RequestHeader) -> bool {
+    !matches!(request.raw_path().first(), Some(b'/' | b'*'))
 }
 
 /// An absolute-form target becomes the origin-form that backends expect.

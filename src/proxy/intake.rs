@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Version};
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
-use super::context::{Context, downstream, raw_host};
+use super::context::{Context, Host, downstream, raw_host};
 use super::forward::{Origin, request_id};
 use super::peer::Upgrade;
 use crate::clock;
@@ -84,11 +84,18 @@ fn check(session: &Session, ctx: &mut Context) -> Result<(), Reject> {
         return Err(Reject::MethodNotAllowed);
     }
     let host = raw_host(session);
-    if host.is_empty() && request.version != Version::HTTP_10 {
-        return Err(Reject::BadHost);
+    if host.is_empty() {
+        if request.version != Version::HTTP_10 {
+            return Err(Reject::BadHost);
+        }
+    } else {
+        ctx.host = match request::normalize_host(host).map_err(|_| Reject::BadHost)? {
+            Cow::Borrowed(start) => Host::Start(start.len()),
+            Cow::Owned(host) => Host::Other(host),
+        };
     }
-    if let Cow::Owned(host) = request::normalize_host(host).map_err(|_| Reject::BadHost)? {
-        ctx.host = Some(host);
+    if !request.raw_path_is_utf8() {
+        return Err(Reject::BadRequest);
     }
     let path: Result<Cow<'_, str>, BadPath> = request::normalize_path(request.uri.path());
     if let Cow::Owned(path) = path.map_err(|_| Reject::BadRequest)? {
