@@ -231,22 +231,22 @@ impl File {
     /// Paths of production code outside `use` items; single names included.
     pub(crate) fn inline_paths(&self) -> Vec<Mention> {
         let mut paths: Vec<Mention> = Vec::new();
-        let mut continues = false;
-        for (index, token) in self.tokens.iter().enumerate() {
-            if token.text == "::" {
-                continues = index > 0 && is_name(&self.tokens[index - 1].text);
-            } else if is_name(&token.text) {
+        let mut before = ["", "", ""];
+        for token in &self.tokens {
+            let text = token.text.as_str();
+            if is_name(text) {
+                let continues = before[2] == "::" && is_name(before[1]);
                 match paths.last_mut() {
-                    Some(last) if continues => last.path.push(token.text.clone()),
+                    Some(path) if continues => path.path.push(text.to_owned()),
+                    // `pub(in crate::x)` says who may import, and imports nothing.
+                    _ if before == ["pub", "(", "in"] => {}
                     _ => paths.push(Mention {
-                        path: vec![token.text.clone()],
+                        path: vec![text.to_owned()],
                         line: token.line,
                     }),
                 }
-                continues = false;
-            } else {
-                continues = false;
             }
+            before = [before[1], before[2], text];
         }
         paths
     }
