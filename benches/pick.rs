@@ -49,6 +49,7 @@ fn resolved(index: u32) -> Resolved {
     let address = SocketAddr::from((Ipv4Addr::from_bits(0x0a00_0001 + index), 5000));
     Resolved {
         address,
+        name: address.to_string(),
         backend: config::Backend {
             address: address.to_string(),
             weight: index % 5 + 1,

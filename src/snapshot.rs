@@ -13,7 +13,7 @@ use crate::config::{Action, Algorithm, Config};
 use crate::observe::metrics::{BackendMetrics, Metrics, NONE, RouteMetrics, UpstreamMetrics};
 use crate::route::Router;
 use crate::upstream::sticky::Signer;
-use crate::upstream::{Endpoint, Resolved, Upstream, retry};
+use crate::upstream::{Member, Resolved, Upstream, retry};
 
 /// One consistent state of the data plane. `T` is what the proxy needs to reach a backend.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub struct Parts<'a, T> {
     /// Where the series live.
     pub metrics: &'a Metrics,
     /// Makes the way to a backend of the upstream at a position.
-    pub transport: &'a dyn Fn(usize, &Arc<Endpoint>) -> T,
+    pub transport: &'a dyn Fn(usize, &Member) -> T,
     /// Decides where each upstream's turns begin.
     pub seed: u64,
 }
@@ -165,7 +165,7 @@ fn group<T>(upstream: Upstream, index: usize, name: &str, parts: &Parts<'_, T>) 
     let members = upstream.members().iter();
     let transports = members
         .clone()
-        .map(|member| (parts.transport)(index, &member.endpoint))
+        .map(|member| (parts.transport)(index, member))
         .collect();
     let backends = members
         .map(|member| parts.metrics.backend(name, member.endpoint.name()))

@@ -51,6 +51,7 @@ pub(super) fn backend(index: usize, weight: u32, backup: bool) -> Resolved {
     ));
     Resolved {
         address,
+        name: address.to_string(),
         backend: config::Backend {
             address: address.to_string(),
             weight,
