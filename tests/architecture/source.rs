@@ -39,8 +39,6 @@ pub(crate) struct File {
     pub(crate) arc_swaps: Vec<usize>,
     /// Tokens outside test code and `use` items.
     pub(crate) tokens: Vec<Token>,
-    /// Tokens of the whole file.
-    pub(crate) all_tokens: Vec<Token>,
     /// Production `use` items, one entry for each imported name.
     pub(crate) uses: Vec<Import>,
     /// Production functions.
@@ -181,21 +179,20 @@ impl File {
         let mut items = Items::default();
         items.visit_file(&syntax);
         let skipped: Vec<_> = items.tests.iter().chain(&items.use_lines).collect();
+        let child_names = child_names(&all_tokens);
         let productive = all_tokens
-            .iter()
+            .into_iter()
             .filter(|token| !skipped.iter().any(|lines| lines.contains(&token.line)))
-            .cloned()
             .collect();
         Self {
             path: path.to_owned(),
             module,
             is_test,
             text: text.to_owned(),
-            child_names: child_names(&all_tokens),
+            child_names,
             children: child_files(&syntax),
             arc_swaps: items.arc_swaps,
             tokens: productive,
-            all_tokens,
             uses: items.uses,
             functions: items.functions,
             test_lines: items.tests,
