@@ -14,6 +14,7 @@ use pingora_core::utils::tls::{CertKey, WrappedX509};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config;
+use crate::snapshot::Snapshot;
 use crate::upstream::{Endpoint, Member};
 
 /// Streams one HTTP/2 connection to a backend carries at most.
@@ -26,6 +27,9 @@ pub struct Transport {
     protocol: config::Protocol,
     timeouts: config::Timeouts,
 }
+
+/// The state requests are served by.
+pub type Live = Snapshot<Transport>;
 
 /// Certificates an upstream's connections use, read when the configuration is loaded.
 #[derive(Clone, Debug, Default)]
@@ -66,11 +70,11 @@ impl Transport {
         let sni = tls.map_or_else(String::new, |tls| server_name(tls, member));
         let mut template = HttpPeer::new(address, tls.is_some(), sni);
         template.group_key = xxh3_64(upstream.name.as_bytes());
-        template.client_cert_key = identity.client.clone();
+        template.client_cert_key.clone_from(&identity.client);
         let options = &mut template.options;
         options.verify_cert = tls.is_none_or(|tls| tls.verify);
         options.verify_hostname = options.verify_cert;
-        options.ca = identity.ca.clone();
+        options.ca.clone_from(&identity.ca);
         options.max_h2_streams = MAX_H2_STREAMS;
         options.idle_timeout = Some(upstream.timeouts.idle);
         options.tracer = Some(Tracer(Box::new(Gauge(Arc::clone(endpoint)))));
@@ -106,11 +110,10 @@ impl Transport {
         match self.protocol {
             // Upgrades exist in HTTP/1.1 only.
             _ if wish.upgrade.is_some() => ALPN::H1,
-            config::Protocol::Http1 => ALPN::H1,
             config::Protocol::Http2 => ALPN::H2,
             config::Protocol::Auto if tls => ALPN::H2H1,
             config::Protocol::Auto if wish.http2 => ALPN::H2,
-            config::Protocol::Auto => ALPN::H1,
+            config::Protocol::Http1 | config::Protocol::Auto => ALPN::H1,
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The backend's response on its way to the client.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use http::header::{self, HeaderName};
 use pingora_core::{Error, Result};
@@ -59,11 +57,10 @@ pub(super) fn receive(
 }
 
 /// A piece of the response's body passes; notes when the last one does.
-pub(super) fn body(end_of_stream: bool, ctx: &mut Context) -> Result<Option<Duration>> {
+pub(super) fn body(end_of_stream: bool, ctx: &mut Context) {
     if end_of_stream {
         ctx.times.answered = clock::now();
     }
-    Ok(None)
 }
 
 /// Tells the backend's live state how it did.
