@@ -64,7 +64,7 @@ fn a_refused_connection_is_tried_elsewhere() {
             assert_eq!(response.status, 200, "{method}: {}", response.head);
         }
     }
-    let labels = [("reason", "connect_failed")];
+    let labels = [("reason", "connect")];
     assert!(evenkeel.metric("evenkeel_retries_total", &labels) >= 1.0);
 }
 
