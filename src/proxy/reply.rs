@@ -48,6 +48,9 @@ pub(super) fn receive(
         session.set_read_timeout(Some(ctx.tunnel_timeout()));
         return Ok(());
     }
+    if session.is_process_shutting_down() {
+        session.set_keepalive(None);
+    }
     strip_hop_by_hop(header);
     stick(session, header, ctx)?;
     match ctx.route() {
@@ -103,7 +106,7 @@ fn strip_hop_by_hop(header: &mut ResponseHeader) {
 }
 
 /// Binds the client to the backend that answered, where the upstream is sticky.
-fn stick(session: &Session, header: &mut ResponseHeader, ctx: &Context) -> Result<()> {
+fn stick(session: &Session, header: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
         return Ok(());
     };
@@ -114,7 +117,9 @@ fn stick(session: &Session, header: &mut ResponseHeader, ctx: &Context) -> Resul
     let headers = &session.req_header().headers;
     let presented = intake::cookie(headers, name);
     let secure = ctx.origin.secure(headers);
-    match upstream.sticky_cookie(selection, presented, clock::unix_seconds(), secure) {
+    let cookie = upstream.sticky_cookie(selection, presented, clock::unix_seconds(), secure);
+    ctx.sticky = Some(if cookie.is_some() { "set" } else { "kept" });
+    match cookie {
         Some(cookie) => header.append_header(header::SET_COOKIE, cookie).map(|_| ()),
         None => Ok(()),
     }

@@ -7,6 +7,7 @@ mod control;
 mod error;
 mod identity;
 mod live;
+mod panics;
 mod signals;
 
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ pub struct Server {
 impl Server {
     /// Builds everything `config` asks for. Nothing is served before [`Server::run`].
     pub fn new(config: Config, options: Options) -> Result<Self, StartError> {
+        panics::install();
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "cannot raise the limit of open files");
         }
