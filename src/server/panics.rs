@@ -13,7 +13,10 @@ pub(super) fn install() {
     let default = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         tracing::error!(%panic, "panic: please report this as a bug");
-        if panic.payload_as_str().is_some_and(|text| text.starts_with(NO_LISTENER)) {
+        if panic
+            .payload_as_str()
+            .is_some_and(|text| text.starts_with(NO_LISTENER))
+        {
             default(panic);
             std::process::exit(2);
         }
