@@ -40,7 +40,7 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     if let Some(route) = ctx.route() {
         edit::request(request, &route.request_headers)?;
     }
-    if ctx.surplus_connection() {
+    if request.version != Version::HTTP_2 && ctx.surplus_connection() {
         request.insert_header(header::CONNECTION, "close")?;
     }
     Ok(())
