@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 
 use super::Live;
 use super::forward::Origin;
-use super::peer::{Upgrade, Wish};
+use super::peer::Wish;
 use crate::clock::Moment;
 use crate::config::{self, Algorithm};
 use crate::listen::Downstream;
@@ -33,7 +33,8 @@ pub struct Context {
     pub(super) upstream: Option<usize>,
     /// What `?algo=` asks for.
     pub(super) algorithm: Option<Algorithm>,
-    pub(super) upgrade: Option<Upgrade>,
+    /// The client asks to switch protocols.
+    pub(super) upgrade: bool,
     /// Path and query for the backend where they differ from what the client sent.
     pub(super) target: Option<String>,
     pub(super) attempts: Attempts,
@@ -42,6 +43,8 @@ pub struct Context {
     pub(super) sticky: Option<&'static str>,
     /// Bytes of the request's body so far.
     pub(super) body_bytes: u64,
+    /// Bytes the client got after the protocol was switched.
+    pub(super) tunnel_bytes: u64,
     /// Why the answer is ours.
     pub(super) reject: Option<Reject>,
 }
@@ -154,12 +157,13 @@ impl Context {
             route: None,
             upstream: None,
             algorithm: None,
-            upgrade: None,
+            upgrade: false,
             target: None,
             attempts: Attempts::default(),
             times: Times::default(),
             sticky: None,
             body_bytes: 0,
+            tunnel_bytes: 0,
             reject: None,
         }
     }

@@ -10,13 +10,12 @@ use std::net::IpAddr;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Version};
 use ipnet::IpNet;
-use pingora_core::Result;
+use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
-use super::edit;
-use super::peer::Upgrade;
+use super::{edit, intake};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -26,6 +25,29 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 
 /// A client's request id longer than this is replaced by one of ours.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Fields of a request that belong to the client's connection.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
+
+/// Fields that routing, trust and framing rest on, whatever `Connection` says.
+const KEPT: [HeaderName; 6] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+];
 
 /// Who sent a request, as far as we believe it.
 #[derive(Clone, Debug)]
@@ -111,9 +133,6 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     };
     onward.forwarding(request)?;
     request.insert_header(X_REQUEST_ID, ctx.request_id.clone())?;
-    if ctx.upgrade == Some(Upgrade::Other) {
-        strip_hop_by_hop(request);
-    }
     if let Some(target) = &ctx.target {
         request.set_raw_path(target.as_bytes())?;
     } else if is_absolute(request) {
@@ -122,10 +141,37 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     if let Some(route) = ctx.route() {
         edit::request(request, &route.request_headers)?;
     }
-    if ctx.surplus_connection() {
+    if !ctx.upgrade && ctx.surplus_connection() {
         request.insert_header(header::CONNECTION, "close")?;
     }
     Ok(())
+}
+
+/// Turns the client's request for another protocol into the backend's.
+///
+/// # Errors
+///
+/// The client's when its `Connection` names what a client cannot take away.
+pub(super) fn upgrade(session: &Session, ctx: &Context) -> Result<RequestHeader> {
+    let received = session.req_header();
+    let mut onward = received.clone();
+    for name in intake::list(&received.headers, header::CONNECTION) {
+        let name = HeaderName::from_bytes(name).ok();
+        let name = name.filter(|name| !KEPT.contains(name)).ok_or_else(|| {
+            let text = "a header that cannot be nominated by Connection";
+            Error::explain(ErrorType::InvalidHTTPHeader, text).into_down()
+        })?;
+        onward.remove_header(&name);
+    }
+    for name in &HOP_BY_HOP {
+        onward.remove_header(name);
+    }
+    onward.insert_header(header::CONNECTION, "Upgrade")?;
+    for protocol in received.headers.get_all(header::UPGRADE) {
+        onward.append_header(header::UPGRADE, protocol.clone())?;
+    }
+    request(session, &mut onward, ctx)?;
+    Ok(onward)
 }
 
 /// Whether the target names the scheme and host as well.
@@ -223,13 +269,4 @@ fn chain(
 /// Text of ours as a header value; what does not fit one is left empty.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Takes away what belongs to the client's connection and Pingora left in place for an upgrade.
-fn strip_hop_by_hop(request: &mut RequestHeader) {
-    for name in ["keep-alive", "proxy-connection", "proxy-authorization"] {
-        if request.headers.contains_key(name) {
-            request.remove_header(name);
-        }
-    }
 }

@@ -4,7 +4,8 @@
 //! a file named after what happens: [`intake`] decides, [`attempt`] chooses a
 //! backend and fails over, [`forward`] and [`reply`] shape what goes out and
 //! what comes back, [`answer`] speaks in a backend's stead, [`record`] tells
-//! `observe`.
+//! `observe`. Requests for another protocol take a way of their own, [`upgrade`],
+//! which ends in a [`tunnel`].
 
 mod answer;
 mod attempt;
@@ -15,6 +16,8 @@ mod intake;
 mod peer;
 mod record;
 mod reply;
+mod tunnel;
+mod upgrade;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora_core::connectors::TransportConnector;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -44,12 +48,14 @@ pub struct Proxy {
     published: Arc<Published<Transport>>,
     connections: Arc<Connections>,
     recorder: Arc<Recorder>,
+    /// Opens the connections that are not for Pingora to use.
+    connector: TransportConnector,
 }
 
 impl Proxy {
     /// A proxy that serves what is published.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         published: Arc<Published<Transport>>,
         connections: Arc<Connections>,
         recorder: Arc<Recorder>,
@@ -58,6 +64,7 @@ impl Proxy {
             published,
             connections,
             recorder,
+            connector: TransportConnector::new(None),
         }
     }
 }
@@ -85,6 +92,25 @@ impl ProxyHttp for Proxy {
             Err(reason) => answer::reject(session, ctx, reason).await?,
         }
         Ok(true)
+    }
+
+    /// Serves upgrades itself; `false` tells Pingora that the request is done.
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        if ctx.upgrade {
+            // Boxed, because every request pays for the size of this phase.
+            Box::pin(upgrade::serve(
+                &self.connector,
+                &self.recorder,
+                session,
+                ctx,
+            ))
+            .await?;
+        }
+        Ok(!ctx.upgrade)
     }
 
     async fn request_body_filter(

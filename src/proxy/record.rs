@@ -81,7 +81,7 @@ pub(super) fn request(recorder: &Recorder, session: &Session, ctx: &mut Context)
         attempts: ctx.attempts.count,
         retried: ctx.attempts.retried.as_slice(),
         bytes_in: ctx.body_bytes,
-        bytes_out: session.body_bytes_sent() as u64,
+        bytes_out: session.body_bytes_sent() as u64 + ctx.tunnel_bytes,
         started: ctx.started,
         times: times(&ctx.times, ctx.started, ended),
     };

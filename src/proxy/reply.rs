@@ -8,7 +8,7 @@ use pingora_core::{Error, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::context::{Context, downstream};
+use super::context::Context;
 use super::{attempt, edit, intake, record};
 use crate::clock;
 use crate::observe::Recorder;
@@ -26,7 +26,7 @@ const HOP_BY_HOP: [HeaderName; 4] = [
 /// A response header arrived: measures it, and drops it where another backend will be asked.
 pub(super) fn receive(
     recorder: &Recorder,
-    session: &mut Session,
+    session: &Session,
     header: &mut ResponseHeader,
     ctx: &mut Context,
 ) -> Result<()> {
@@ -43,14 +43,14 @@ pub(super) fn receive(
         ));
     }
     record::attempt(recorder, ctx, Answer::Status(header.status), None);
-    if upgraded {
-        if let Some(connection) = downstream(session) {
-            connection.become_tunnel();
-        }
-        session.set_read_timeout(Some(ctx.tunnel_timeout()));
-        return Ok(());
-    }
+    let protocol = header.headers.get(header::UPGRADE).cloned();
     strip_hop_by_hop(header);
+    if upgraded {
+        header.insert_header(header::CONNECTION, "Upgrade")?;
+        if let Some(protocol) = protocol {
+            header.insert_header(header::UPGRADE, protocol)?;
+        }
+    }
     stick(session, header, ctx)?;
     match ctx.route() {
         Some(route) => edit::response(header, &route.response_headers),
