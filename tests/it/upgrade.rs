@@ -467,3 +467,38 @@ fn what_a_client_may_not_take_away_cannot_be_named_by_its_connection_header() {
     }
     assert_eq!(backend.count(), 0);
 }
+
+#[test]
+fn a_tunnel_is_measured_and_bound_to_its_backend_like_any_request() {
+    let backend = echo();
+    let evenkeel = Setup::new(&[&backend])
+        .upstream("sticky: { cookie: KEEL, ttl: 1h }")
+        .start();
+    let mut client = evenkeel.connect();
+    client.send(HANDSHAKE);
+    let response = client.response();
+    let cookie = response.header("set-cookie").unwrap_or_default();
+    assert!(cookie.starts_with("KEEL="), "{}", response.head);
+    echoes(&mut client, "twelve bytes");
+    drop(client);
+    for direction in ["in", "out"] {
+        let labels = [("direction", direction)];
+        evenkeel.wait_for_metric("evenkeel_bytes_total", &labels, 18.0);
+    }
+}
+
+#[test]
+fn an_answer_to_half_an_upgrade_request_arrives() {
+    let backend = Backend::start_early(|_| Reply::status(403, &[], "no").then_close());
+    let evenkeel = Setup::new(&[&backend]).start();
+    let mut client = evenkeel.connect();
+    let head = HANDSHAKE.replace("GET /ws", "POST /ws");
+    let head = head.trim_end();
+    client.send(format!("{head}\r\nContent-Length: 1000000\r\n\r\n"));
+    for _ in 0..10 {
+        // It may have closed by now.
+        let _ = client.try_send([b'x'; 1000]);
+    }
+    let response = client.response();
+    assert_eq!((response.status, response.text().as_str()), (403, "no"));
+}
