@@ -337,7 +337,7 @@ impl AsyncWrite for Downstream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.as_ref().is_some_and(|io| io.is_write_vectored())
+        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 }
 

@@ -15,7 +15,7 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
-use super::{edit, intake};
+use super::edit;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -155,7 +155,7 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
 pub(super) fn upgrade(session: &Session, ctx: &Context) -> Result<RequestHeader> {
     let received = session.req_header();
     let mut onward = received.clone();
-    for name in intake::list(&received.headers, header::CONNECTION) {
+    for name in list(&received.headers, header::CONNECTION) {
         let name = HeaderName::from_bytes(name).ok();
         let name = name.filter(|name| !KEPT.contains(name)).ok_or_else(|| {
             let text = "a header that cannot be nominated by Connection";
@@ -269,4 +269,14 @@ fn chain(
 /// Text of ours as a header value; what does not fit one is left empty.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The members of a header that is a list, over all its lines.
+pub(super) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
 }

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, Method, Version};
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
 use super::context::{Context, Host, downstream, raw_host};
-use super::forward::{Origin, request_id};
+use super::forward::{Origin, list, request_id};
 use crate::clock;
 use crate::config::{Action, Algorithm, Rewrite, Split};
 use crate::listen::Connections;
@@ -198,14 +198,4 @@ fn upgrade(version: Version, headers: &HeaderMap) -> bool {
 
 fn is(member: &[u8], word: &[u8]) -> bool {
     member.eq_ignore_ascii_case(word)
-}
-
-/// The members of a header that is a list, over all its lines.
-pub(super) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-    headers
-        .get_all(name)
-        .into_iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
 }

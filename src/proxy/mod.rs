@@ -94,23 +94,13 @@ impl ProxyHttp for Proxy {
         Ok(true)
     }
 
-    /// Serves upgrades itself; `false` tells Pingora that the request is done.
     async fn proxy_upstream_filter(
         &self,
         session: &mut Session,
         ctx: &mut Context,
     ) -> Result<bool> {
-        if ctx.upgrade {
-            // Boxed, because every request pays for the size of this phase.
-            Box::pin(upgrade::serve(
-                &self.connector,
-                &self.recorder,
-                session,
-                ctx,
-            ))
-            .await?;
-        }
-        Ok(!ctx.upgrade)
+        let served = upgrade::serve(&self.connector, &self.recorder, session, ctx).await?;
+        Ok(!served)
     }
 
     async fn request_body_filter(

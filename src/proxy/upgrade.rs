@@ -20,8 +20,23 @@ use super::tunnel::{self, Side};
 use super::{attempt, forward, intake, reply};
 use crate::observe::Recorder;
 
-/// Serves a request to switch protocols, with as many tries as its route allows.
+/// Serves the request if it asks to switch protocols; whether it did.
 pub(super) async fn serve(
+    connector: &TransportConnector,
+    recorder: &Recorder,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<bool> {
+    if !ctx.upgrade {
+        return Ok(false);
+    }
+    // Boxed, because every other request would pay for the size.
+    let tries = Box::pin(tries(connector, recorder, session, ctx));
+    tries.await.map(|()| true)
+}
+
+/// Asks one backend after the other, as often as the route allows.
+async fn tries(
     connector: &TransportConnector,
     recorder: &Recorder,
     session: &mut Session,
