@@ -4,24 +4,24 @@
 //! be used again. This wrapper gives it exactly the head and the body of the
 //! current request and keeps what follows for its turn: pipelining works, an
 //! idle connection holds no buffer, and every wait is under one deadline that
-//! the stages may move without touching a timer.
+//! the stages may move without touching a timer. Once another protocol is
+//! spoken, the connection is released to whoever speaks it.
+
+mod stream;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
-use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    Stream, TimingDigest, UniqueID, raw_connect::ProxyDigest, tls::SslDigest,
-};
+use bytes::{Buf, Bytes, BytesMut};
+use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::chunked::Chunks;
@@ -38,24 +38,34 @@ enum Remaining {
     Length(u64),
     /// The chunks that are left.
     Chunked(Chunks),
-    /// All there is: HTTP/2, or a protocol switched to.
+    /// All there is: HTTP/2.
     Everything,
+}
+
+/// A client connection that speaks another protocol from here on.
+#[derive(Debug)]
+pub struct Released {
+    /// The connection.
+    pub io: Stream,
+    /// What has been read from it and belongs to the other protocol.
+    pub first: Bytes,
 }
 
 /// A client connection between the socket and Pingora.
 pub struct Downstream {
-    io: Stream,
+    /// Gone once the connection was released.
+    io: Option<Stream>,
     /// Read from the socket and not yet given to Pingora.
     lookahead: BytesMut,
     remaining: Remaining,
     /// The client has closed its side.
     ended: bool,
     close_after: bool,
-    upgrade: bool,
     /// Microseconds of [`Moment`]; 0 is no deadline.
     deadline: AtomicU64,
     expired: AtomicBool,
-    tunnel: AtomicBool,
+    /// Where the connection goes when Pingora next reads from it.
+    release: OnceLock<oneshot::Sender<Released>>,
     timer: Option<Pin<Box<Sleep>>>,
     /// When `timer` fires; it may be earlier than the deadline, never later.
     armed: Moment,
@@ -64,15 +74,14 @@ pub struct Downstream {
 impl Downstream {
     pub(super) fn new(io: Stream) -> Self {
         Self {
-            io,
+            io: Some(io),
             lookahead: BytesMut::new(),
             remaining: Remaining::Length(0),
             ended: false,
             close_after: false,
-            upgrade: false,
             deadline: AtomicU64::new(0),
             expired: AtomicBool::new(false),
-            tunnel: AtomicBool::new(false),
+            release: OnceLock::new(),
             timer: None,
             armed: Moment::ZERO,
         }
@@ -90,10 +99,30 @@ impl Downstream {
         self.expired.load(Ordering::Relaxed)
     }
 
-    /// The protocol was switched: from here on every byte belongs to the other one.
-    pub fn become_tunnel(&self) {
-        self.set_deadline(None);
-        self.tunnel.store(true, Ordering::Relaxed);
+    /// Releases the connection, because the protocol was switched.
+    ///
+    /// Pingora lends the connection out for reading only through its session, so
+    /// it arrives once the session reads the next time, which then ends.
+    pub fn release(&self) -> oneshot::Receiver<Released> {
+        let (sender, receiver) = oneshot::channel();
+        // A second call finds the place taken, and its receiver is told that nothing comes.
+        self.release.set(sender).ok();
+        receiver
+    }
+
+    fn hand_over(&mut self, receiver: oneshot::Sender<Released>) {
+        if let Some(io) = self.io.take() {
+            let first = std::mem::take(&mut self.lookahead).freeze();
+            // Dropped where nobody waits for it any more.
+            receiver.send(Released { io, first }).ok();
+        }
+    }
+
+    fn io(&mut self) -> io::Result<Pin<&mut Stream>> {
+        match &mut self.io {
+            Some(io) => Ok(Pin::new(io)),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Whether the connection must not serve another request after this one.
@@ -130,7 +159,6 @@ impl Downstream {
             Framing::Chunked => Remaining::Chunked(Chunks::START),
         };
         self.close_after = head.close_after;
-        self.upgrade = head.upgrade;
         if head.len == self.lookahead.len() {
             std::mem::take(&mut self.lookahead)
         } else {
@@ -155,7 +183,7 @@ impl Downstream {
         }
         let mut space = [std::mem::MaybeUninit::uninit(); READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut space);
-        if Pin::new(&mut self.io).poll_read(cx, &mut buf)?.is_pending() {
+        if self.io()?.poll_read(cx, &mut buf)?.is_pending() {
             return self.poll_deadline(cx).map(Err);
         }
         self.ended = buf.filled().is_empty();
@@ -219,10 +247,10 @@ impl Downstream {
         let before = buf.filled().len();
         let space = buf.initialize_unfilled_to(most.min(buf.remaining()));
         let mut part = ReadBuf::new(space);
-        if Pin::new(&mut self.io)
-            .poll_read(cx, &mut part)?
-            .is_pending()
-        {
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Ok(()));
+        };
+        if Pin::new(io).poll_read(cx, &mut part)?.is_pending() {
             return self.poll_deadline(cx).map(Err);
         }
         let count = part.filled().len();
@@ -266,8 +294,11 @@ impl AsyncRead for Downstream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.upgrade && this.tunnel.load(Ordering::Relaxed) {
-            this.remaining = Remaining::Everything;
+        if let Some(receiver) = this.release.take() {
+            this.hand_over(receiver);
+        }
+        if this.io.is_none() {
+            return Poll::Ready(Ok(()));
         }
         if this.at_boundary() {
             this.poll_idle(cx)
@@ -286,15 +317,15 @@ impl AsyncWrite for Downstream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+        self.get_mut().io()?.poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        self.get_mut().io()?.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        self.get_mut().io()?.poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -302,11 +333,11 @@ impl AsyncWrite for Downstream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+        self.get_mut().io()?.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 }
 
@@ -316,67 +347,5 @@ impl fmt::Debug for Downstream {
             .field("io", &self.io)
             .field("remaining", &self.remaining)
             .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Shutdown for Downstream {
-    async fn shutdown(&mut self) {
-        self.io.shutdown().await;
-    }
-}
-
-impl UniqueID for Downstream {
-    fn id(&self) -> pingora_core::protocols::UniqueIDType {
-        self.io.id()
-    }
-}
-
-impl Ssl for Downstream {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.io.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.io.selected_alpn_proto()
-    }
-}
-
-#[async_trait]
-impl Peek for Downstream {
-    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
-        while self.lookahead.len() < buf.len() {
-            if self.fill().await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        buf.copy_from_slice(&self.lookahead[..buf.len()]);
-        Ok(true)
-    }
-}
-
-impl GetTimingDigest for Downstream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.io.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.io.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.io.get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for Downstream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.io.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Downstream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.io.get_socket_digest()
     }
 }

@@ -27,8 +27,6 @@ pub(super) struct Head {
     pub(super) len: usize,
     /// How the body is delimited.
     pub(super) framing: Framing,
-    /// The client asks to switch protocols: after a 101 the bytes are not HTTP.
-    pub(super) upgrade: bool,
     /// Other parsers might see other boundaries: nothing after this request is read.
     pub(super) close_after: bool,
 }
@@ -93,7 +91,6 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Head, Reject> {
     Ok(Head {
         len: bytes.len() - lines.rest.len(),
         framing,
-        upgrade: fields.upgrade,
         close_after: lines.bare_lf || (fields.chunked.is_some() && fields.length.is_some()),
     })
 }
@@ -143,7 +140,6 @@ struct Fields {
     length: Option<u64>,
     /// Whether the last transfer coding seen is `chunked`.
     chunked: Option<bool>,
-    upgrade: bool,
 }
 
 impl Fields {
@@ -158,10 +154,6 @@ impl Fields {
         let value = value.trim_ascii();
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(),
-            7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                self.upgrade = true;
-                Ok(())
-            }
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
             _ => Ok(()),
@@ -230,7 +222,6 @@ mod tests {
         Head {
             len,
             framing: Framing::Length(0),
-            upgrade: false,
             close_after: false,
         }
     }
@@ -355,12 +346,6 @@ mod tests {
     #[test]
     fn http_10_needs_no_host() {
         assert!(read("GET / HTTP/1.0\r\n\r\n").is_ok());
-    }
-
-    #[test]
-    fn an_upgrade_is_noticed() {
-        let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-        assert!(read(text).expect("valid").upgrade);
     }
 
     proptest! {

@@ -27,7 +27,7 @@ use crate::clock::{self, Moment};
 use crate::config;
 use crate::reject::Reject;
 use caps::{Cap, Caps};
-pub use downstream::Downstream;
+pub use downstream::{Downstream, Released};
 use head::{Head, Scanner};
 
 /// While draining, an idle connection may send one more request for this long:

@@ -81,7 +81,7 @@ async fn first(
     match select(upstream, session, ctx, false) {
         Ok(selection) => Ok(selection),
         Err(Unavailable::NoBackend) => Err(Reject::NoBackend),
-        Err(Unavailable::Saturated) => queue(upstream, session, ctx).await,
+        Err(Unavailable::Saturated) => Box::pin(queue(upstream, session, ctx)).await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the proxy remembers of one request between Pingora's phases.
 
+use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use pingora_proxy::Session;
 
-use super::origin::Origin;
-use super::peer::{Live, Upgrade, Wish};
+use super::origin::{Origin, Trail};
+use super::peer::{Live, Wish};
 use crate::clock::Moment;
 use crate::config::{self, Algorithm};
 use crate::listen::Downstream;
@@ -25,6 +26,8 @@ pub struct Context {
     pub(super) listener: usize,
     pub(super) origin: Origin,
     pub(super) request_id: HeaderValue,
+    /// What is forwarded about the client, from the connection's last request or for its next.
+    pub(super) trail: Option<Arc<Trail>>,
     pub(super) host: Host,
     /// The normalised path where it differs from the one sent.
     pub(super) path: Option<String>,
@@ -32,7 +35,8 @@ pub struct Context {
     pub(super) upstream: Option<usize>,
     /// What `?algo=` asks for.
     pub(super) algorithm: Option<Algorithm>,
-    pub(super) upgrade: Option<Upgrade>,
+    /// The client asks to switch protocols.
+    pub(super) upgrade: bool,
     /// Path and query for the backend where they differ from what the client sent.
     pub(super) target: Option<String>,
     pub(super) attempts: Attempts,
@@ -41,6 +45,8 @@ pub struct Context {
     pub(super) sticky: Option<&'static str>,
     /// Bytes of the request's body so far.
     pub(super) body_bytes: u64,
+    /// Bytes the client got after the protocol was switched.
+    pub(super) tunnel_bytes: u64,
     /// Why the answer is ours.
     pub(super) reject: Option<Reject>,
 }
@@ -148,19 +154,32 @@ impl Context {
                 trusted: false,
             },
             request_id: HeaderValue::from_static(""),
+            trail: None,
             host: Host::Start(0),
             path: None,
             route: None,
             upstream: None,
             algorithm: None,
-            upgrade: None,
+            upgrade: false,
             target: None,
             attempts: Attempts::default(),
             times: Times::default(),
             sticky: None,
             body_bytes: 0,
+            tunnel_bytes: 0,
             reject: None,
         }
+    }
+
+    /// What the connection's next request can use of this one.
+    pub(super) fn keep(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        let trail = self.trail.as_ref()?;
+        Some(Box::new(Arc::clone(trail)))
+    }
+
+    /// Takes what the connection's last request has kept.
+    pub(super) fn restore(&mut self, kept: Box<dyn Any + Send + Sync>) {
+        self.trail = kept.downcast().ok().map(|trail| *trail);
     }
 
     /// The facts that routing and selection decide by.

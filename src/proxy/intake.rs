@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, Method, Version};
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
 use super::context::{Context, Host, downstream, raw_host};
+use super::forward::list;
 use super::origin::{Origin, request_id};
-use super::peer::Upgrade;
 use crate::clock;
 use crate::config::{Action, Algorithm, Rewrite, Split};
 use crate::listen::Connections;
@@ -115,7 +115,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// Counts a piece of the request's body against the listener's limit.
 pub(super) fn count_body(bytes: usize, ctx: &mut Context) -> Result<(), Box<Error>> {
     ctx.body_bytes += bytes as u64;
-    if ctx.upgrade.is_some() || ctx.body_bytes <= ctx.listener().max_body.unwrap_or(u64::MAX) {
+    if ctx.body_bytes <= ctx.listener().max_body.unwrap_or(u64::MAX) {
         return Ok(());
     }
     ctx.reject = Some(Reject::BodyTooLarge);
@@ -189,15 +189,14 @@ fn target<'a>(
     }))
 }
 
-/// The protocol the client asks to switch to. HTTP/2 by upgrade is not offered.
-fn upgrade(version: Version, headers: &HeaderMap) -> Option<Upgrade> {
-    let asked = headers.get(UPGRADE)?.to_str().ok()?;
-    if version != Version::HTTP_11 || asked.to_ascii_lowercase().contains("h2c") {
-        return None;
-    }
-    if asked.eq_ignore_ascii_case("websocket") {
-        Some(Upgrade::WebSocket)
-    } else {
-        Some(Upgrade::Other)
-    }
+/// Whether the client asks to switch protocols. HTTP/2 by upgrade is not offered.
+fn upgrade(version: Version, headers: &HeaderMap) -> bool {
+    version == Version::HTTP_11
+        && list(headers, UPGRADE).next().is_some()
+        && !list(headers, UPGRADE).any(|protocol| is(protocol, b"h2c"))
+        && list(headers, CONNECTION).any(|option| is(option, b"upgrade"))
+}
+
+fn is(member: &[u8], word: &[u8]) -> bool {
+    member.eq_ignore_ascii_case(word)
 }

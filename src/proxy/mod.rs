@@ -4,7 +4,8 @@
 //! a file named after what happens: [`intake`] decides, [`attempt`] chooses a
 //! backend and fails over, [`forward`] and [`reply`] shape what goes out and
 //! what comes back, [`answer`] speaks in a backend's stead, [`record`] tells
-//! `observe`.
+//! `observe`. Requests for another protocol take a way of their own, [`upgrade`],
+//! which ends in a [`tunnel`].
 
 mod answer;
 mod attempt;
@@ -16,13 +17,17 @@ mod origin;
 mod peer;
 mod record;
 mod reply;
+mod tunnel;
+mod upgrade;
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora_core::connectors::TransportConnector;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -42,12 +47,14 @@ pub struct Proxy {
     published: Arc<Published<Transport>>,
     connections: Arc<Connections>,
     recorder: Arc<Recorder>,
+    /// Opens the connections that are not for Pingora to use.
+    connector: TransportConnector,
 }
 
 impl Proxy {
     /// A proxy that serves what is published.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         published: Arc<Published<Transport>>,
         connections: Arc<Connections>,
         recorder: Arc<Recorder>,
@@ -56,6 +63,7 @@ impl Proxy {
             published,
             connections,
             recorder,
+            connector: TransportConnector::new(None),
         }
     }
 }
@@ -79,10 +87,19 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         match intake::decide(session, ctx) {
             Ok(intake::Decision::Forward) => return Ok(false),
-            Ok(intake::Decision::Answer) => answer::route(session, ctx).await?,
-            Err(reason) => answer::reject(session, ctx, reason).await?,
+            Ok(intake::Decision::Answer) => Box::pin(answer::route(session, ctx)).await?,
+            Err(reason) => Box::pin(answer::reject(session, ctx, reason)).await?,
         }
         Ok(true)
+    }
+
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        let served = upgrade::serve(&self.connector, &self.recorder, session, ctx).await?;
+        Ok(!served)
     }
 
     async fn request_body_filter(
@@ -136,13 +153,12 @@ impl ProxyHttp for Proxy {
 
     fn upstream_response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         _body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        reply::body(end_of_stream, ctx);
-        Ok(None)
+        reply::body(session, end_of_stream, ctx).map(|()| None)
     }
 
     fn fail_to_connect(
@@ -187,6 +203,23 @@ impl ProxyHttp for Proxy {
         _context: ProxyWarnLogContext,
     ) -> bool {
         true
+    }
+
+    fn persist_connection_context(
+        &self,
+        _session: &Session,
+        ctx: &Context,
+    ) -> Option<Box<dyn Any + Send + Sync>> {
+        ctx.keep()
+    }
+
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+        kept: Box<dyn Any + Send + Sync>,
+    ) {
+        ctx.restore(kept);
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {

@@ -1,5 +1,6 @@
 //! Who sent a request, as far as we believe it, and the request's own id.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::header::HeaderName;
@@ -85,6 +86,52 @@ pub(super) fn request_id(headers: &HeaderMap, random: u128) -> HeaderValue {
         .filter(usable)
         .cloned()
         .unwrap_or_else(|| {
-            HeaderValue::from_str(&format!("{random:032x}")).expect("hex digits are a header value")
+            let mut hex = [0; 32];
+            for (place, digit) in hex.iter_mut().enumerate() {
+                *digit = b"0123456789abcdef"[(random >> (4 * place)) as usize & 0xf];
+            }
+            HeaderValue::from_bytes(&hex).expect("hex digits are a header value")
         })
+}
+
+/// What is forwarded about a client, ready to be put into requests.
+///
+/// It is the same for every request of a connection to one host, so it is made
+/// once and handed from request to request.
+#[derive(Debug)]
+pub(super) struct Trail {
+    peer: IpAddr,
+    /// The host as the client sent it.
+    pub(super) host: Option<HeaderValue>,
+    /// The peer's address.
+    pub(super) address: HeaderValue,
+    /// The element of `Forwarded` (RFC 7239).
+    pub(super) forwarded: HeaderValue,
+}
+
+impl Trail {
+    /// For requests of `peer` to `host`.
+    pub(super) fn new(peer: IpAddr, host: Option<&[u8]>) -> Self {
+        let mut forwarded = match peer {
+            IpAddr::V4(peer) => format!("for={peer};proto=http"),
+            IpAddr::V6(peer) => format!("for=\"[{peer}]\";proto=http"),
+        };
+        if let Some(host) = host.and_then(|host| str::from_utf8(host).ok()) {
+            write!(forwarded, ";host=\"{host}\"").expect("writing to a string succeeds");
+        }
+        let ours =
+            |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        Self {
+            peer,
+            // A copy: the client's own value would keep its whole header in memory.
+            host: host.and_then(|host| HeaderValue::from_bytes(host).ok()),
+            address: ours(peer.to_string()),
+            forwarded: ours(forwarded),
+        }
+    }
+
+    /// Whether it holds for requests of `peer` to `host`.
+    pub(super) fn is_of(&self, peer: IpAddr, host: Option<&[u8]>) -> bool {
+        self.peer == peer && self.host.as_ref().map(HeaderValue::as_bytes) == host
+    }
 }

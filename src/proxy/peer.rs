@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::protocols::ALPN;
-use pingora_core::upstreams::peer::{H1UpgradePolicy, HttpPeer, Tracer, Tracing};
+use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Tracer, Tracing};
 use pingora_core::utils::tls::{CertKey, WrappedX509};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -48,16 +48,7 @@ pub(super) struct Wish {
     /// The client speaks HTTP/2.
     pub(super) http2: bool,
     /// The client asks to switch protocols.
-    pub(super) upgrade: Option<Upgrade>,
-}
-
-/// Which protocol a client asks to switch to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Upgrade {
-    /// WebSocket, whose handshake Pingora checks.
-    WebSocket,
-    /// Any other but HTTP/2, handed on as it is.
-    Other,
+    pub(super) upgrade: bool,
 }
 
 impl Transport {
@@ -77,6 +68,8 @@ impl Transport {
         options.ca.clone_from(&identity.ca);
         options.max_h2_streams = MAX_H2_STREAMS;
         options.idle_timeout = Some(upstream.timeouts.idle);
+        // Upgrades go another way than through Pingora.
+        options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         options.tracer = Some(Tracer(Box::new(Gauge(Arc::clone(endpoint)))));
         Self {
             template,
@@ -96,12 +89,6 @@ impl Transport {
         options.read_timeout = Some(self.timeouts.read.min(wish.left));
         options.write_timeout = Some(self.timeouts.write.min(wish.left));
         options.alpn = self.alpn(wish);
-        if wish.upgrade.is_some() {
-            options.read_timeout = Some(self.timeouts.tunnel);
-        }
-        if wish.upgrade == Some(Upgrade::Other) {
-            options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Preserve;
-        }
         peer
     }
 
@@ -109,7 +96,7 @@ impl Transport {
         let tls = self.template.is_tls();
         match self.protocol {
             // Upgrades exist in HTTP/1.1 only.
-            _ if wish.upgrade.is_some() => ALPN::H1,
+            _ if wish.upgrade => ALPN::H1,
             config::Protocol::Http2 => ALPN::H2,
             config::Protocol::Auto if tls => ALPN::H2H1,
             config::Protocol::Auto if wish.http2 => ALPN::H2,

@@ -7,7 +7,7 @@ use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora_proxy::Session;
 
-use super::context::{Context, Times};
+use super::context::Context;
 use super::peer::Live;
 use crate::clock::{self, Moment};
 use crate::observe::metrics::Answer;
@@ -81,9 +81,9 @@ pub(super) fn request(recorder: &Recorder, session: &Session, ctx: &mut Context)
         attempts: ctx.attempts.count,
         retried: ctx.attempts.retried.as_slice(),
         bytes_in: ctx.body_bytes,
-        bytes_out: session.body_bytes_sent() as u64,
+        bytes_out: session.body_bytes_sent() as u64 + ctx.tunnel_bytes,
         started: ctx.started,
-        times: times(&ctx.times, ctx.started, ended),
+        times: times(ctx, ended),
     };
     let handles = Handles {
         route: live.route_metrics(ctx.route.map(|found| found.route), ctx.upstream),
@@ -97,12 +97,14 @@ pub(super) fn request(recorder: &Recorder, session: &Session, ctx: &mut Context)
     });
 }
 
-fn times(times: &Times, started: Moment, ended: Moment) -> crate::observe::Times {
+fn times(ctx: &Context, ended: Moment) -> crate::observe::Times {
+    let (times, started) = (&ctx.times, ctx.started);
     let set = |moment: Moment| (moment != Moment::ZERO).then_some(moment);
     let connected = set(times.connected);
     let waiting_since = set(times.chosen);
+    // A request that failed was waiting for somebody else to the end.
     let answered = set(times.answered)
-        .or(set(times.first_byte))
+        .or(set(times.first_byte).filter(|_| ctx.reject.is_none()))
         .unwrap_or(ended);
     let waited = waiting_since.map_or(Duration::ZERO, |since| answered.since(since));
     crate::observe::Times {

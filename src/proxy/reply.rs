@@ -1,12 +1,12 @@
 //! The backend's response on its way to the client.
 
-use http::StatusCode;
 use http::header::{self, HeaderName};
-use pingora_core::{Error, Result};
+use http::{StatusCode, Version};
+use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::context::{Context, downstream};
+use super::context::Context;
 use super::{attempt, edit, intake, record};
 use crate::clock;
 use crate::observe::Recorder;
@@ -41,17 +41,17 @@ pub(super) fn receive(
         ));
     }
     record::attempt(recorder, ctx, Answer::Status(header.status), None);
-    if upgraded {
-        if let Some(connection) = downstream(session) {
-            connection.become_tunnel();
-        }
-        session.set_read_timeout(Some(ctx.tunnel_timeout()));
-        return Ok(());
-    }
     if session.is_process_shutting_down() {
         session.set_keepalive(None);
     }
+    let protocol = header.headers.get(header::UPGRADE).cloned();
     strip_hop_by_hop(header);
+    if upgraded {
+        header.insert_header(header::CONNECTION, "Upgrade")?;
+        if let Some(protocol) = protocol {
+            header.insert_header(header::UPGRADE, protocol)?;
+        }
+    }
     stick(session, header, ctx)?;
     match ctx.route() {
         Some(route) => edit::response(header, &route.response_headers),
@@ -59,11 +59,25 @@ pub(super) fn receive(
     }
 }
 
-/// A piece of the response's body passes; notes when the last one does.
-pub(super) fn body(end_of_stream: bool, ctx: &mut Context) {
+/// A piece of the response's body passes.
+///
+/// # Errors
+///
+/// The route's `timeout` has passed. HTTP/1 connections have a timer for that;
+/// an HTTP/2 stream has none of its own and is looked at here.
+pub(super) fn body(session: &Session, end_of_stream: bool, ctx: &mut Context) -> Result<()> {
     if end_of_stream {
-        ctx.times.answered = clock::now();
+        answered(ctx);
+    } else if session.req_header().version == Version::HTTP_2 && ctx.left(clock::now()).is_zero() {
+        let late = Error::explain(ErrorType::ReadTimedout, "the route's timeout has passed");
+        return Err(late.into_up());
     }
+    Ok(())
+}
+
+/// Notes that the backend has given all of its answer.
+pub(super) fn answered(ctx: &mut Context) {
+    ctx.times.answered = clock::now();
 }
 
 /// Tells the backend's live state how it did.
