@@ -1,0 +1,347 @@
+//! Every name in a document exists: files, anchors, metrics, keys, tests, options, reasons.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use evenkeel::config::Algorithm;
+use evenkeel::reject::{Fault, Reject};
+use regex::Regex;
+
+use crate::markdown::{Document, all, root};
+
+/// Fails with all problems at once.
+#[track_caller]
+fn none(problems: &[String]) {
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+fn read(path: &str) -> Document {
+    Document::read(Path::new(path))
+}
+
+/// The words in the first column of a document's tables.
+fn first_column(document: &Document) -> impl Iterator<Item = &str> {
+    let rows = document
+        .prose
+        .iter()
+        .filter_map(|(_, line)| line.strip_prefix("| `"));
+    rows.flat_map(|row| {
+        let cell = row.split(" | ").next().unwrap_or_default();
+        cell.split(", ").map(|word| word.trim_matches('`'))
+    })
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut problems = Vec::new();
+    for document in all() {
+        let directory = document.path.parent().expect("a file is in a directory");
+        for (line, link) in document.links() {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let path = if file.is_empty() {
+                document.path.clone()
+            } else {
+                directory.join(file)
+            };
+            let place = document.at(line);
+            if !root().join(&path).exists() {
+                problems.push(format!("{place}: {link} does not exist"));
+            } else if !anchor.is_empty()
+                && !Document::read(&path)
+                    .anchors()
+                    .iter()
+                    .any(|one| one == anchor)
+            {
+                problems.push(format!("{place}: {link}: there is no such heading"));
+            }
+        }
+    }
+    none(&problems);
+}
+
+fn metrics() -> BTreeSet<String> {
+    let document = read("docs/metrics.md");
+    let names = first_column(&document)
+        .filter(|name| name.starts_with("evenkeel_") || name.starts_with("process_"));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let metrics = metrics();
+    assert!(metrics.len() > 20, "{metrics:?}");
+    let name = Regex::new(r"\b(?:evenkeel|process)_[a-z_]+[a-z]\b").expect("a regex");
+    let mut problems = Vec::new();
+    for document in all() {
+        for (line, text) in (1..).zip(document.text.lines()) {
+            for found in name.find_iter(text).map(|found| found.as_str()) {
+                let base = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|suffix| found.strip_suffix(suffix))
+                    .unwrap_or(found);
+                if !metrics.contains(found) && !metrics.contains(base) {
+                    problems.push(format!("{}: no metric {found}", document.at(line)));
+                }
+            }
+        }
+    }
+    none(&problems);
+}
+
+/// Every key of the configuration with its whole path, such as `routes[].retry.on`.
+fn keys() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut section = None;
+    for (_, line) in &read("docs/configuration.md").prose {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = match heading.trim_matches('`') {
+                "The file" => Some(String::new()),
+                path if heading.starts_with('`') => Some(format!("{path}.")),
+                _ => None,
+            };
+        } else if let (Some(section), Some(row)) = (&section, line.strip_prefix("| `")) {
+            let key = row.split('`').next().unwrap_or_default();
+            keys.insert(format!("{section}{key}"));
+        }
+    }
+    keys
+}
+
+/// Whether a document may call a key so: its whole path, or the end of it.
+fn names_a_key(keys: &BTreeSet<String>, name: &str) -> bool {
+    keys.iter().any(|key| {
+        key.strip_suffix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+#[test]
+fn every_configuration_key_exists() {
+    let keys = keys();
+    assert!(keys.contains("routes[].retry.on") && keys.contains("upstreams.NAME.timeouts.tunnel"));
+    let path = Regex::new(r"^[a-z_]+(\[\])?(\.[A-Za-z_]+(\[\])?)+$").expect("a regex");
+    let file = Regex::new(r"\.(md|yaml|rs|sh|png|html|example|json|sock)$").expect("a regex");
+    let mut count = 0;
+    let mut problems = Vec::new();
+    for document in all() {
+        for (line, code) in document.inline_code() {
+            let missing_yet = document.path.ends_with("configuration.md");
+            if missing_yet || !path.is_match(&code) || file.is_match(&code) {
+                continue;
+            }
+            count += 1;
+            if !names_a_key(&keys, &code) {
+                problems.push(format!("{}: no key {code}", document.at(line)));
+            }
+        }
+    }
+    none(&problems);
+    assert!(count > 20, "only {count} keys were found");
+}
+
+/// Words with an underscore are names of something: a key, an algorithm, a metric, a reason, a field.
+#[test]
+fn every_name_with_an_underscore_exists() {
+    let mut known = metrics();
+    let parts = keys();
+    known.extend(
+        parts
+            .iter()
+            .filter_map(|key| key.rsplit('.').next())
+            .map(str::to_owned),
+    );
+    known.extend(Algorithm::ALL.iter().map(|one| one.name().to_owned()));
+    known.extend(Reject::ALL.iter().map(|one| one.label().to_owned()));
+    for path in ["docs/logs.md", "docs/metrics.md"] {
+        known.extend(first_column(&read(path)).map(str::to_owned));
+    }
+    known.insert("client_ip".to_owned());
+    // Named as what is not there yet.
+    known.insert("slow_start".to_owned());
+    let word = Regex::new(r"^[a-z]+(_[a-z]+)+$").expect("a regex");
+    let mut problems = Vec::new();
+    for document in all() {
+        for (line, code) in document.inline_code() {
+            let bare = code.split([':', ' ', '(']).next().unwrap_or_default();
+            if word.is_match(bare) && !known.contains(bare) {
+                problems.push(format!(
+                    "{}: {bare} is not the name of anything",
+                    document.at(line)
+                ));
+            }
+        }
+    }
+    none(&problems);
+}
+
+#[test]
+fn every_reason_is_explained() {
+    let document = read("docs/resilience.md");
+    let rows: Vec<&str> = document
+        .prose
+        .iter()
+        .map(|(_, line)| line.as_str())
+        .filter(|line| line.starts_with("| `") && line.split(" | ").count() == 4)
+        .filter(|line| {
+            Reject::ALL
+                .iter()
+                .any(|one| line.starts_with(&format!("| `{}`", one.label())))
+        })
+        .collect();
+    for (row, reject) in rows.iter().zip(Reject::ALL) {
+        let fault = match reject.fault() {
+            Fault::Client => "client",
+            Fault::Backend => "backend",
+            Fault::Us => "Evenkeel",
+        };
+        let start = format!(
+            "| `{}` | {} | {fault} | ",
+            reject.label(),
+            reject.status().as_u16()
+        );
+        assert!(row.starts_with(&start), "expected {start}\nfound    {row}");
+    }
+    assert_eq!(
+        rows.len(),
+        Reject::ALL.len(),
+        "one row for each reason, in their order"
+    );
+    let waits: Vec<String> = Reject::ALL
+        .iter()
+        .filter(|one| one.retry_after().is_some())
+        .map(|one| format!("`{}`", one.label()))
+        .collect();
+    let (last, others) = waits.split_last().expect("some do");
+    let sentence = format!(
+        "{} and {last} come with `Retry-After: 1`.",
+        others.join(", ")
+    );
+    assert!(document.text.contains(&sentence), "expected: {sentence}");
+}
+
+#[test]
+fn every_algorithm_has_its_use_and_its_formula() {
+    let document = read("docs/balancing.md");
+    for algorithm in Algorithm::ALL {
+        let start = format!("| `{}`", algorithm.name());
+        let rows = document
+            .prose
+            .iter()
+            .filter(|(_, line)| line.starts_with(&start));
+        assert_eq!(rows.count(), 2, "{}", algorithm.name());
+    }
+}
+
+/// The source of a test that a document names as `module::test`.
+fn is_a_test(target: &str, name: &str) -> bool {
+    let (modules, function) = name.rsplit_once("::").unwrap_or((name, ""));
+    let modules = modules.replace("::", "/");
+    let files = match target {
+        "lib" => {
+            let outer = modules.strip_suffix("/tests").unwrap_or(&modules);
+            ["", "/mod"]
+                .map(|end| format!("src/{outer}{end}.rs"))
+                .to_vec()
+        }
+        target => ["", "/mod"]
+            .map(|end| format!("tests/{target}/{modules}{end}.rs"))
+            .to_vec(),
+    };
+    let text = files
+        .iter()
+        .find_map(|file| std::fs::read_to_string(root().join(file)).ok());
+    text.is_some_and(|text| function.is_empty() || text.contains(&format!("fn {function}(")))
+}
+
+#[test]
+fn every_named_test_exists() {
+    let named = Regex::new(r"^cargo test --(?:test )?(\w+) ([\w:]+)$").expect("a regex");
+    let mut count = 0;
+    let mut problems = Vec::new();
+    for document in all() {
+        for (line, code) in document
+            .inline_code()
+            .into_iter()
+            .filter(|(_, c)| c.starts_with("cargo test"))
+        {
+            count += 1;
+            let exists = named.captures(&code).is_some_and(|found| match &found[1] {
+                // This test binary: a name is a part of a test's name.
+                "documents" => [include_str!("names.rs"), include_str!("sessions.rs")]
+                    .iter()
+                    .any(|text| {
+                        text.contains(&format!("fn {}(", &found[2]))
+                            || text.contains(&format!("    {} \"", &found[2]))
+                    }),
+                target => is_a_test(target, &found[2]),
+            });
+            if !exists && code != "cargo test --test documents" {
+                problems.push(format!("{}: `{code}` runs nothing", document.at(line)));
+            }
+        }
+    }
+    none(&problems);
+    assert!(count > 10, "only {count} commands were found");
+}
+
+/// `evenkeel SUBCOMMAND --option ...` wherever it is named, in text or a unit file.
+#[test]
+fn every_subcommand_and_option_exists() {
+    let mut problems = Vec::new();
+    for document in all() {
+        let units = document.blocks_of("ini").flat_map(|block| {
+            let lines = block
+                .text
+                .lines()
+                .filter_map(|line| line.split_once("/bin/"));
+            lines.map(|(_, command)| (block.line, command.to_owned()))
+        });
+        let named = document.inline_code().into_iter().chain(units);
+        for (line, code) in named.filter(|(_, code)| code.starts_with("evenkeel ")) {
+            let mut words = code.split_whitespace().skip(1);
+            let subcommand = words.next().expect("a word follows");
+            let help = help(subcommand);
+            let missing = words
+                .filter(|word| word.starts_with('-'))
+                .find(|option| !help.as_deref().is_some_and(|help| help.contains(option)));
+            if help.is_none() || missing.is_some() {
+                problems.push(format!("{}: `{code}`", document.at(line)));
+            }
+        }
+    }
+    none(&problems);
+}
+
+fn help(subcommand: &str) -> Option<String> {
+    let done = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args([subcommand, "--help"])
+        .output()
+        .expect("the binary runs");
+    done.status
+        .success()
+        .then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// The table of the command line has a row for each subcommand.
+#[test]
+fn the_readme_names_every_subcommand() {
+    let done = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .arg("--help")
+        .output()
+        .expect("the binary runs");
+    let help = String::from_utf8_lossy(&done.stdout).into_owned();
+    let commands = help
+        .split("Commands:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next());
+    let readme = read("README.md");
+    for line in commands.expect("clap lists them").lines() {
+        let name = line.split_whitespace().next().expect("a name");
+        let row = format!("| `evenkeel {name}");
+        assert!(name == "help" || readme.text.contains(&row), "{name}");
+    }
+}
