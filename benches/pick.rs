@@ -32,11 +32,11 @@ fn settings(algorithm: Algorithm) -> config::Upstream {
             timeout: Duration::from_secs(1),
         },
         timeouts: config::Timeouts {
-            tunnel: Duration::from_secs(3600),
+            tunnel: Duration::from_hours(1),
             connect: Duration::from_secs(5),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
         },
         max_idle_per_backend: 64,
         protocol: config::Protocol::Http1,
@@ -49,6 +49,7 @@ fn resolved(index: u32) -> Resolved {
     let address = SocketAddr::from((Ipv4Addr::from_bits(0x0a00_0001 + index), 5000));
     Resolved {
         address,
+        name: address.to_string(),
         backend: config::Backend {
             address: address.to_string(),
             weight: index % 5 + 1,

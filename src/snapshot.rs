@@ -13,7 +13,7 @@ use crate::config::{Action, Algorithm, Config};
 use crate::observe::metrics::{BackendMetrics, Metrics, NONE, RouteMetrics, UpstreamMetrics};
 use crate::route::Router;
 use crate::upstream::sticky::Signer;
-use crate::upstream::{Endpoint, Resolved, Upstream, retry};
+use crate::upstream::{Member, Resolved, Upstream, retry};
 
 /// One consistent state of the data plane. `T` is what the proxy needs to reach a backend.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub struct Parts<'a, T> {
     /// Where the series live.
     pub metrics: &'a Metrics,
     /// Makes the way to a backend of the upstream at a position.
-    pub transport: &'a dyn Fn(usize, &Arc<Endpoint>) -> T,
+    pub transport: &'a dyn Fn(usize, &Member) -> T,
     /// Decides where each upstream's turns begin.
     pub seed: u64,
 }
@@ -165,7 +165,7 @@ fn group<T>(upstream: Upstream, index: usize, name: &str, parts: &Parts<'_, T>) 
     let members = upstream.members().iter();
     let transports = members
         .clone()
-        .map(|member| (parts.transport)(index, &member.endpoint))
+        .map(|member| (parts.transport)(index, member))
         .collect();
     let backends = members
         .map(|member| parts.metrics.backend(name, member.endpoint.name()))
@@ -198,5 +198,104 @@ impl<T> Published<T> {
     /// Replaces the snapshot for every request that begins from now on.
     pub fn publish(&self, next: Snapshot<T>) {
         self.0.store(Arc::new(next));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(text: &str, metrics: &Metrics, previous: Option<&Snapshot<()>>) -> Snapshot<()> {
+        let config = crate::config::load(text, "test", &|_| None).expect("valid");
+        let resolved: Vec<Vec<Resolved>> = config
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let one = |backend: &crate::config::Backend| Resolved {
+                    address: backend.address.parse().expect("an address"),
+                    name: backend.address.clone(),
+                    backend: backend.clone(),
+                };
+                upstream.backends.iter().map(one).collect()
+            })
+            .collect();
+        let parts = Parts {
+            resolved: &resolved,
+            signer: &Arc::new(Signer::new(None, [7; 32])),
+            metrics,
+            transport: &|_, _| (),
+            seed: 1,
+        };
+        Snapshot::build(Arc::new(config), &parts, previous)
+    }
+
+    fn text(web: &str) -> String {
+        format!(
+            "listeners: [{{ name: l, address: '127.0.0.1:1' }}]\n\
+             routes: [{{ name: r, upstream: web }}, {{ name: say, match: {{ path: {{ exact: /x }} }}, respond: {{ status: 200 }} }}]\n\
+             upstreams: {{ web: {{ backends: [{web}] }} }}\n"
+        )
+    }
+
+    #[test]
+    fn live_state_is_taken_over_by_address_whatever_else_changes() {
+        let metrics = Metrics::new();
+        let before = snapshot(
+            &text("{ address: '192.0.2.1:1', weight: 1 }, { address: '192.0.2.2:1' }"),
+            &metrics,
+            None,
+        );
+        let after = snapshot(
+            &text("{ address: '192.0.2.3:1' }, { address: '192.0.2.1:1', weight: 9 }"),
+            &metrics,
+            Some(&before),
+        );
+        let (old, new) = (&before.groups()[0], &after.groups()[0]);
+        let (old_members, new_members) = (old.upstream.members(), new.upstream.members());
+        assert!(Arc::ptr_eq(
+            &old_members[0].endpoint,
+            &new_members[1].endpoint
+        ));
+        assert_eq!(new_members[1].weight, 9);
+        assert!(Arc::ptr_eq(&old.backends[0], &new.backends[1]));
+        assert!(Arc::ptr_eq(&old.metrics, &new.metrics));
+    }
+
+    #[test]
+    fn a_request_is_counted_where_it_went() {
+        let metrics = Metrics::new();
+        let snapshot = snapshot(&text("{ address: '192.0.2.1:1' }"), &metrics, None);
+        let labels = |route, upstream| {
+            let handles = snapshot.route_metrics(route, upstream);
+            (handles.route().to_string(), handles.upstream().to_string())
+        };
+        let pair = |route: &str, upstream: &str| (route.to_owned(), upstream.to_owned());
+        assert_eq!(labels(Some(0), Some(0)), pair("r", "web"));
+        assert_eq!(labels(Some(1), None), pair("say", NONE));
+        assert_eq!(labels(None, None), pair(NONE, NONE));
+    }
+
+    #[test]
+    fn publishing_replaces_the_snapshot_for_later_requests_only() {
+        let metrics = Metrics::new();
+        let published = Published::new(snapshot(
+            &text("{ address: '192.0.2.1:1' }"),
+            &metrics,
+            None,
+        ));
+        let held = published.load();
+        published.publish(snapshot(
+            &text("{ address: '192.0.2.2:1' }"),
+            &metrics,
+            Some(&held),
+        ));
+        let name = |snapshot: &Snapshot<()>| {
+            snapshot.groups()[0].upstream.members()[0]
+                .endpoint
+                .name()
+                .to_owned()
+        };
+        assert_eq!(name(&held), "192.0.2.1:1");
+        assert_eq!(name(&published.load()), "192.0.2.2:1");
     }
 }

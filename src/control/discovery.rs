@@ -61,8 +61,14 @@ pub async fn resolve(upstreams: &[config::Upstream]) -> Result<Vec<Vec<Resolved>
                 backend: backend.address.clone(),
                 reason,
             })?;
+            let several = addresses.len() > 1;
             resolved.extend(addresses.into_iter().map(|address| Resolved {
                 address,
+                name: if several {
+                    address.to_string()
+                } else {
+                    backend.address.clone()
+                },
                 backend: backend.clone(),
             }));
         }

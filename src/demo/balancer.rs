@@ -2,10 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{Balancer, Totals};
+use super::live::Totals;
 use crate::config;
 use crate::observe::metrics::Metrics;
 use crate::server::{Interrupt, Options, Server};
+
+/// A balancer that is put together, to be run by the demo.
+pub struct Balancer {
+    /// Reads its counters; called once a second from another thread.
+    pub totals: Box<dyn Fn() -> Totals + Send>,
+    /// Serves until the process is asked to stop (Ctrl-C, SIGTERM), and drains. It blocks, and may end the process itself.
+    pub run: Box<dyn FnOnce() -> Result<(), String>>,
+}
 
 /// Puts a balancer together from a configuration's text.
 ///

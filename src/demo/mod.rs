@@ -12,7 +12,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 
-pub use balancer::start;
+pub use balancer::{Balancer, start};
 use cast::{ROLES, Role};
 use event::Event;
 pub use live::Totals;
@@ -47,14 +47,6 @@ pub struct DemoOptions {
     /// Print the demo's configuration, with backends on 5001 to 5003, and end.
     #[arg(long)]
     pub print_config: bool,
-}
-
-/// A balancer that is put together, to be run by the demo.
-pub struct Balancer {
-    /// Reads its counters; called once a second from another thread.
-    pub totals: Box<dyn Fn() -> Totals + Send>,
-    /// Serves until the process is asked to stop (Ctrl-C, SIGTERM), and drains. It blocks, and may end the process itself.
-    pub run: Box<dyn FnOnce() -> Result<(), String>>,
 }
 
 /// Runs the demo in the foreground: `evenkeel demo`.

@@ -63,7 +63,9 @@ impl Chunks {
 
     fn step(self, byte: u8) -> Self {
         match (self, byte) {
-            (Self::Size { digits: 1.., size }, b'\r') => Self::SizeEnd { size },
+            (Self::Size { digits: 1.., size } | Self::Extension { size }, b'\r') => {
+                Self::SizeEnd { size }
+            }
             (Self::Size { digits: 1.., size }, b';' | b' ' | b'\t') => Self::Extension { size },
             (Self::Size { size, digits }, _) => match (byte as char).to_digit(16) {
                 Some(digit) if digits < MAX_SIZE_DIGITS => Self::Size {
@@ -72,14 +74,14 @@ impl Chunks {
                 },
                 _ => Self::Malformed,
             },
-            (Self::Extension { size }, b'\r') => Self::SizeEnd { size },
             (Self::Extension { size }, byte) if byte != b'\n' => Self::Extension { size },
-            (Self::SizeEnd { size: 0 }, b'\n') => Self::TrailerStart,
-            (Self::SizeEnd { size }, b'\n') => Self::Data(size),
+            (Self::SizeEnd { size: size @ 1.. }, b'\n') => Self::Data(size),
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::Size { size: 0, digits: 0 },
             (Self::TrailerStart, b'\r') => Self::LastLf,
-            (Self::TrailerStart | Self::Trailer, b'\n') => Self::TrailerStart,
+            (Self::SizeEnd { size: 0 } | Self::TrailerStart | Self::Trailer, b'\n') => {
+                Self::TrailerStart
+            }
             (Self::TrailerStart | Self::Trailer, _) => Self::Trailer,
             (Self::LastLf, b'\n') => Self::Done,
             _ => Self::Malformed,

@@ -121,9 +121,9 @@ impl<'a> Lines<'a> {
 /// Checks a request line; whether it speaks HTTP/1.1 rather than 1.0.
 fn request_line(line: &[u8]) -> Result<bool, Reject> {
     let mut parts = line.splitn(3, |&byte| byte == b' ');
-    let (method, target, version) = match (parts.next(), parts.next(), parts.next()) {
-        (Some(method), Some(target), Some(version)) => (method, target, version),
-        _ => return Err(Reject::BadRequest),
+    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Reject::BadRequest);
     };
     let printable = |byte: &u8| *byte > b' ' && *byte != 0x7f;
     if !is_token(method) || target.is_empty() || !target.iter().all(printable) {
@@ -252,83 +252,84 @@ mod tests {
         assert_eq!(got, Ok(want));
     }
 
+    const REFUSED: &[(&str, Reject)] = &[
+        ("GET / HTTP/1.1\r\n\r\n", Reject::BadHost),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+            Reject::BadHost,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", Reject::BadRequest),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
+        ("GET / x HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
+        ("GET /\r\nHost: a\r\n\r\n", Reject::BadRequest),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Reject::BadRequest),
+        ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
+            Reject::BadRequest,
+        ),
+        (
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Reject::BadRequest,
+        ),
+    ];
+
     #[test]
     fn ambiguous_or_malformed_heads_are_refused() {
-        let table = [
-            ("GET / HTTP/1.1\r\n\r\n", Reject::BadHost),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-                Reject::BadHost,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", Reject::BadRequest),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
-            ("GET / x HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
-            ("GET /\r\nHost: a\r\n\r\n", Reject::BadRequest),
-            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Reject::BadRequest),
-            ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", Reject::BadRequest),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
-                Reject::BadRequest,
-            ),
-            (
-                "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-                Reject::BadRequest,
-            ),
-        ];
-        for (text, reason) in table {
-            assert_eq!(read(text), Err(reason), "{text:?}");
+        for (text, reason) in REFUSED {
+            assert_eq!(read(text), Err(*reason), "{text:?}");
         }
     }
 
@@ -365,10 +366,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Some(end) = Scanner::default().end_of_head(&bytes) {
-                if let Ok(head) = inspect(&bytes[..end]) {
-                    prop_assert_eq!(head.len, end);
-                }
+            if let Some(end) = Scanner::default().end_of_head(&bytes)
+                && let Ok(head) = inspect(&bytes[..end])
+            {
+                prop_assert_eq!(head.len, end);
             }
         }
 

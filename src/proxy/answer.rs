@@ -8,7 +8,8 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 
 use super::context::Context;
-use super::{attempt, edit, forward};
+use super::origin::X_REQUEST_ID;
+use super::{attempt, edit};
 use crate::config::{Action, Algorithm};
 use crate::reject::Reject;
 use crate::route;
@@ -24,7 +25,7 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut Context, reason: Rej
         header.insert_header(RETRY_AFTER, seconds)?;
     }
     header.insert_header(CONTENT_TYPE, "text/plain; charset=utf-8")?;
-    header.insert_header(forward::X_REQUEST_ID, ctx.request_id.clone())?;
+    header.insert_header(X_REQUEST_ID, ctx.request_id.clone())?;
     if matches!(
         reason,
         Reject::BadRequest | Reject::BadHost | Reject::MethodNotAllowed

@@ -5,6 +5,11 @@
 //! never traded for a worse one, and the client gets the first backend's own
 //! answer when there is nowhere else to go.
 
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "Pingora passes its errors boxed"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -7,9 +7,8 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use pingora_proxy::Session;
 
-use super::Live;
-use super::forward::Origin;
-use super::peer::{Upgrade, Wish};
+use super::origin::Origin;
+use super::peer::{Live, Upgrade, Wish};
 use crate::clock::Moment;
 use crate::config::{self, Algorithm};
 use crate::listen::Downstream;

@@ -8,100 +8,18 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Version};
-use ipnet::IpNet;
+use http::{HeaderValue, Version};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
 use super::edit;
+use super::origin::{Origin, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
 use super::peer::Upgrade;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// A client's request id longer than this is replaced by one of ours.
-const MAX_REQUEST_ID_BYTES: usize = 128;
-
-/// Who sent a request, as far as we believe it.
-#[derive(Clone, Debug)]
-pub(super) struct Origin {
-    /// The other end of the connection.
-    pub(super) peer: IpAddr,
-    /// The client: the peer, or what a trusted proxy reports.
-    pub(super) client: IpAddr,
-    /// The peer is a trusted proxy.
-    pub(super) trusted: bool,
-}
-
-impl Origin {
-    /// Finds the client: the right-most address in `X-Forwarded-For` that is not a trusted proxy's.
-    pub(super) fn of(peer: IpAddr, trusted_proxies: &[IpNet], headers: &HeaderMap) -> Self {
-        let is_trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
-        let trusted = is_trusted(&peer);
-        let mut client = peer;
-        if trusted {
-            let lines: Vec<&str> = headers
-                .get_all(X_FORWARDED_FOR)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .collect();
-            for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-                let Some(address) = parse_hop(hop.trim()) else {
-                    break;
-                };
-                client = address;
-                if !is_trusted(&address) {
-                    break;
-                }
-            }
-        }
-        Self {
-            peer,
-            client,
-            trusted,
-        }
-    }
-
-    /// Whether the client's connection is known to be TLS.
-    pub(super) fn secure(&self, headers: &HeaderMap) -> bool {
-        self.trusted
-            && headers
-                .get(X_FORWARDED_PROTO)
-                .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
-    }
-}
-
-/// An address as it stands in `X-Forwarded-For`: bare, with a port, or in brackets.
-fn parse_hop(hop: &str) -> Option<IpAddr> {
-    hop.parse()
-        .ok()
-        .or_else(|| {
-            hop.parse()
-                .ok()
-                .map(|socket: std::net::SocketAddr| socket.ip())
-        })
-        .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
-}
-
-/// The request's id: the client's where it is usable, else one made of `random`.
-pub(super) fn request_id(headers: &HeaderMap, random: u128) -> HeaderValue {
-    let usable = |id: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
-            && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    headers
-        .get(X_REQUEST_ID)
-        .filter(usable)
-        .cloned()
-        .unwrap_or_else(|| {
-            HeaderValue::from_str(&format!("{random:032x}")).expect("hex digits are a header value")
-        })
-}
 
 /// Turns the client's request into the backend's.
 pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
@@ -122,7 +40,7 @@ pub(super) fn request(session: &Session, request: &mut RequestHeader, ctx: &Cont
     if let Some(route) = ctx.route() {
         edit::request(request, &route.request_headers)?;
     }
-    if ctx.surplus_connection() {
+    if request.version != Version::HTTP_2 && ctx.surplus_connection() {
         request.insert_header(header::CONNECTION, "close")?;
     }
     Ok(())
@@ -158,7 +76,7 @@ impl Onward<'_> {
         let host = request
             .headers
             .get(header::HOST)
-            .map(|host| host.as_bytes())
+            .map(HeaderValue::as_bytes)
             .or_else(|| request.uri.authority().map(|host| host.as_str().as_bytes()))
             .and_then(|host| HeaderValue::from_bytes(host).ok());
         let mut text = String::with_capacity(128);
@@ -186,10 +104,10 @@ impl Onward<'_> {
             write!(text, ";host=\"{host}\"").expect("writing to a string succeeds");
         }
         chain(request, &header::FORWARDED, trusted, &text)?;
-        if let Some(host) = host {
-            if !(trusted && request.headers.contains_key(X_FORWARDED_HOST)) {
-                request.insert_header(X_FORWARDED_HOST, host)?;
-            }
+        if let Some(host) = host
+            && !(trusted && request.headers.contains_key(X_FORWARDED_HOST))
+        {
+            request.insert_header(X_FORWARDED_HOST, host)?;
         }
         let via = match self.version {
             Version::HTTP_2 => "2 evenkeel",

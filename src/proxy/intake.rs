@@ -8,7 +8,7 @@ use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
 use super::context::{Context, Host, downstream, raw_host};
-use super::forward::{Origin, request_id};
+use super::origin::{Origin, request_id};
 use super::peer::Upgrade;
 use crate::clock;
 use crate::config::{Action, Algorithm, Rewrite, Split};

@@ -12,6 +12,7 @@ mod context;
 mod edit;
 mod forward;
 mod intake;
+mod origin;
 mod peer;
 mod record;
 mod reply;
@@ -32,12 +33,9 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::listen::{self, Connections};
 use crate::observe::Recorder;
 use crate::reject::Reject;
-use crate::snapshot::{Published, Snapshot};
+use crate::snapshot::Published;
 pub use context::Context;
-pub use peer::{Identity, Transport};
-
-/// The state requests are served by.
-pub type Live = Snapshot<Transport>;
+pub use peer::{Identity, Live, Transport};
 
 /// The load balancer, as Pingora calls it.
 pub struct Proxy {
@@ -143,7 +141,8 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        reply::body(end_of_stream, ctx)
+        reply::body(end_of_stream, ctx);
+        Ok(None)
     }
 
     fn fail_to_connect(

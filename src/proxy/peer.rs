@@ -14,7 +14,8 @@ use pingora_core::utils::tls::{CertKey, WrappedX509};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config;
-use crate::upstream::Endpoint;
+use crate::snapshot::Snapshot;
+use crate::upstream::{Endpoint, Member};
 
 /// Streams one HTTP/2 connection to a backend carries at most.
 const MAX_H2_STREAMS: usize = 100;
@@ -26,6 +27,9 @@ pub struct Transport {
     protocol: config::Protocol,
     timeouts: config::Timeouts,
 }
+
+/// The state requests are served by.
+pub type Live = Snapshot<Transport>;
 
 /// Certificates an upstream's connections use, read when the configuration is loaded.
 #[derive(Clone, Debug, Default)]
@@ -59,17 +63,18 @@ pub(super) enum Upgrade {
 impl Transport {
     /// Prepares the way to one backend of `upstream`.
     #[must_use]
-    pub fn new(upstream: &config::Upstream, identity: &Identity, endpoint: &Arc<Endpoint>) -> Self {
+    pub fn new(upstream: &config::Upstream, identity: &Identity, member: &Member) -> Self {
+        let endpoint = &member.endpoint;
         let address = endpoint.address();
         let tls = upstream.tls.as_ref();
-        let sni = tls.map_or_else(String::new, |tls| server_name(tls, endpoint));
+        let sni = tls.map_or_else(String::new, |tls| server_name(tls, member));
         let mut template = HttpPeer::new(address, tls.is_some(), sni);
         template.group_key = xxh3_64(upstream.name.as_bytes());
-        template.client_cert_key = identity.client.clone();
+        template.client_cert_key.clone_from(&identity.client);
         let options = &mut template.options;
         options.verify_cert = tls.is_none_or(|tls| tls.verify);
         options.verify_hostname = options.verify_cert;
-        options.ca = identity.ca.clone();
+        options.ca.clone_from(&identity.ca);
         options.max_h2_streams = MAX_H2_STREAMS;
         options.idle_timeout = Some(upstream.timeouts.idle);
         options.tracer = Some(Tracer(Box::new(Gauge(Arc::clone(endpoint)))));
@@ -105,25 +110,18 @@ impl Transport {
         match self.protocol {
             // Upgrades exist in HTTP/1.1 only.
             _ if wish.upgrade.is_some() => ALPN::H1,
-            config::Protocol::Http1 => ALPN::H1,
             config::Protocol::Http2 => ALPN::H2,
             config::Protocol::Auto if tls => ALPN::H2H1,
             config::Protocol::Auto if wish.http2 => ALPN::H2,
-            config::Protocol::Auto => ALPN::H1,
+            config::Protocol::Http1 | config::Protocol::Auto => ALPN::H1,
         }
     }
 }
 
-fn server_name(tls: &config::UpstreamTls, endpoint: &Endpoint) -> String {
-    tls.sni
-        .clone()
-        .unwrap_or_else(|| host_of(endpoint.name()).to_owned())
-}
-
-/// The host of `host:port`, without the brackets of an IPv6 address.
-fn host_of(name: &str) -> &str {
-    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
-    host.trim_start_matches('[').trim_end_matches(']')
+/// The name to send and to verify: never empty, which would turn verification off.
+fn server_name(tls: &config::UpstreamTls, member: &Member) -> String {
+    let configured = tls.sni.clone().or_else(|| member.host.clone());
+    configured.unwrap_or_else(|| member.endpoint.address().ip().to_string())
 }
 
 /// Keeps the backend's count of open connections.

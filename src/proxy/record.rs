@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::{HeaderName, REFERER, USER_AGENT};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora_proxy::Session;
 
-use super::Live;
 use super::context::{Context, Times};
+use super::peer::Live;
 use crate::clock::{self, Moment};
 use crate::observe::metrics::Answer;
 use crate::observe::{Attempt, Connection, Description, Handles, Outcome, Pick, Recorder};
@@ -121,7 +121,8 @@ fn times(times: &Times, started: Moment, ended: Moment) -> crate::observe::Times
 fn description<'r>(session: &'r Session, ctx: &'r Context) -> Description<'r> {
     let header = session.req_header();
     let facts = ctx.facts(session);
-    let field = |headers: &'r HeaderMap, name: HeaderName| headers.get(name).map(|v| v.as_bytes());
+    let field =
+        |headers: &'r HeaderMap, name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     Description {
         request_id: ctx.request_id.to_str().unwrap_or_default(),
         client: ctx.origin.client,

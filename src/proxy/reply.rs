@@ -1,7 +1,5 @@
 //! The backend's response on its way to the client.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use http::header::{self, HeaderName};
 use pingora_core::{Error, Result};
@@ -50,6 +48,9 @@ pub(super) fn receive(
         session.set_read_timeout(Some(ctx.tunnel_timeout()));
         return Ok(());
     }
+    if session.is_process_shutting_down() {
+        session.set_keepalive(None);
+    }
     strip_hop_by_hop(header);
     stick(session, header, ctx)?;
     match ctx.route() {
@@ -59,11 +60,10 @@ pub(super) fn receive(
 }
 
 /// A piece of the response's body passes; notes when the last one does.
-pub(super) fn body(end_of_stream: bool, ctx: &mut Context) -> Result<Option<Duration>> {
+pub(super) fn body(end_of_stream: bool, ctx: &mut Context) {
     if end_of_stream {
         ctx.times.answered = clock::now();
     }
-    Ok(None)
 }
 
 /// Tells the backend's live state how it did.
@@ -106,7 +106,7 @@ fn strip_hop_by_hop(header: &mut ResponseHeader) {
 }
 
 /// Binds the client to the backend that answered, where the upstream is sticky.
-fn stick(session: &Session, header: &mut ResponseHeader, ctx: &Context) -> Result<()> {
+fn stick(session: &Session, header: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
         return Ok(());
     };
@@ -117,7 +117,9 @@ fn stick(session: &Session, header: &mut ResponseHeader, ctx: &Context) -> Resul
     let headers = &session.req_header().headers;
     let presented = intake::cookie(headers, name);
     let secure = ctx.origin.secure(headers);
-    match upstream.sticky_cookie(selection, presented, clock::unix_seconds(), secure) {
+    let cookie = upstream.sticky_cookie(selection, presented, clock::unix_seconds(), secure);
+    ctx.sticky = Some(if cookie.is_some() { "set" } else { "kept" });
+    match cookie {
         Some(cookie) => header.append_header(header::SET_COOKIE, cookie).map(|_| ()),
         None => Ok(()),
     }

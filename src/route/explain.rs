@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use super::RouteMatch;
 use super::condition::{Unmet, first_unmet};
+use super::found::RouteMatch;
 use super::precedence::{HostKey, PathKey, PathKind, Rule, rank};
 use crate::config::{PathPattern, ValuePattern};
 use crate::request::{Facts, cookies, query};

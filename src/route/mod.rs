@@ -34,9 +34,11 @@ use crate::config;
 use crate::request::Facts;
 
 pub use explain::{Considered, Explanation, Verdict};
+pub use found::RouteMatch;
 
 mod condition;
 mod explain;
+mod found;
 mod hosts;
 mod paths;
 mod precedence;
@@ -45,17 +47,6 @@ pub mod rewrite;
 pub mod split;
 #[cfg(test)]
 mod tests;
-
-/// The route of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouteMatch {
-    /// Position in [`config::Config::routes`].
-    pub route: usize,
-    /// Bytes at the start of the path that the route's path condition covers:
-    /// a prefix without its trailing slash (so 0 for `/`), an exact path whole,
-    /// 0 for a regex or no condition.
-    pub prefix_len: usize,
-}
 
 /// The routes of a configuration, indexed.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! the next one above it, so climbing from the deepest visits the candidates
 //! from the longest literal to the shortest, and no list of them is made.
 
-use super::RouteMatch;
+use super::found::RouteMatch;
 use super::precedence::{PathKey, PathKind};
 
 /// The routes of one host, by path.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::RouteMatch;
+use super::found::RouteMatch;
 use crate::config::Rewrite;
 use crate::request::{BadPath, normalize_path};
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use tokio::net::{TcpListener, TcpSocket};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::StartError;
+use super::error::StartError;
 use crate::config::Config;
 
 /// Connections the system may hold for the metrics endpoint.

@@ -9,7 +9,7 @@ use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::StartError;
+use super::error::StartError;
 use crate::config::{ClientCert, Upstream};
 use crate::proxy::Identity;
 

@@ -40,13 +40,8 @@ fn upstream(group: &Group<Transport>, tell: &mut dyn FnMut(Live<'_>)) {
         algorithm: upstream.algorithm(),
         waiting: upstream.queue().waiting() as u64,
     });
-    let mut last = "";
     for member in upstream.members() {
         let endpoint = &member.endpoint;
-        if endpoint.name() == last {
-            continue;
-        }
-        last = endpoint.name();
         tell(Live::Backend {
             upstream: upstream.name(),
             backend: endpoint.name(),

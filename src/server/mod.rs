@@ -4,12 +4,12 @@
 mod bind;
 mod closing;
 mod control;
+mod error;
 mod identity;
 mod live;
+mod panics;
 mod signals;
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::clock;
 use crate::config::Config;
-use crate::control::discovery::{self, ResolveError};
+use crate::control::discovery;
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -34,6 +34,7 @@ use crate::snapshot::{Parts, Published, Snapshot};
 use crate::upstream::sticky::Signer;
 use closing::Closing;
 use control::Control;
+pub use error::StartError;
 pub use signals::Interrupt;
 
 /// Tries that Pingora lets one request make: more than the configuration ever allows.
@@ -55,40 +56,6 @@ pub struct Options {
     pub log: Option<LogGuard>,
 }
 
-/// Why the process could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address is taken or not ours.
-    #[error("{what}: cannot listen on {address}: {source}")]
-    Bind {
-        /// Which part of the configuration wants it.
-        what: String,
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A backend's name has no address.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// A certificate or key cannot be used.
-    #[error("upstream `{upstream}`: {path}: {reason}")]
-    Identity {
-        /// The upstream.
-        upstream: String,
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The access log cannot be opened.
-    #[error("access log: {0}")]
-    AccessLog(io::Error),
-    /// The system gave no runtime.
-    #[error("cannot start: {0}")]
-    Runtime(io::Error),
-}
-
 /// A load balancer that is ready to run.
 pub struct Server {
     pingora: Pingora,
@@ -101,6 +68,7 @@ pub struct Server {
 impl Server {
     /// Builds everything `config` asks for. Nothing is served before [`Server::run`].
     pub fn new(config: Config, options: Options) -> Result<Self, StartError> {
+        panics::install();
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "cannot raise the limit of open files");
         }

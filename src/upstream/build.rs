@@ -93,10 +93,10 @@ fn members(
         .map(|one| {
             let endpoint = kept
                 .get(&one.address)
-                .filter(|endpoint| endpoint.name() == one.backend.address)
+                .filter(|endpoint| endpoint.name() == one.name)
                 .map_or_else(
                     || {
-                        let name = one.backend.address.clone();
+                        let name = one.name.clone();
                         Arc::new(Endpoint::new(name, one.address, Arc::clone(group)))
                     },
                     |endpoint| Arc::clone(endpoint),

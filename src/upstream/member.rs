@@ -11,6 +11,9 @@ use crate::config;
 pub struct Resolved {
     /// Where to connect to.
     pub address: SocketAddr,
+    /// The backend's id, a metrics label: `host:port` as configured, or the address where the name
+    /// gave several.
+    pub name: String,
     /// What was configured.
     pub backend: config::Backend,
 }

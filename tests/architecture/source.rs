@@ -39,8 +39,6 @@ pub(crate) struct File {
     pub(crate) arc_swaps: Vec<usize>,
     /// Tokens outside test code and `use` items.
     pub(crate) tokens: Vec<Token>,
-    /// Tokens of the whole file.
-    pub(crate) all_tokens: Vec<Token>,
     /// Production `use` items, one entry for each imported name.
     pub(crate) uses: Vec<Import>,
     /// Production functions.
@@ -181,21 +179,20 @@ impl File {
         let mut items = Items::default();
         items.visit_file(&syntax);
         let skipped: Vec<_> = items.tests.iter().chain(&items.use_lines).collect();
+        let child_names = child_names(&all_tokens);
         let productive = all_tokens
-            .iter()
+            .into_iter()
             .filter(|token| !skipped.iter().any(|lines| lines.contains(&token.line)))
-            .cloned()
             .collect();
         Self {
             path: path.to_owned(),
             module,
             is_test,
             text: text.to_owned(),
-            child_names: child_names(&all_tokens),
+            child_names,
             children: child_files(&syntax),
             arc_swaps: items.arc_swaps,
             tokens: productive,
-            all_tokens,
             uses: items.uses,
             functions: items.functions,
             test_lines: items.tests,
@@ -231,22 +228,22 @@ impl File {
     /// Paths of production code outside `use` items; single names included.
     pub(crate) fn inline_paths(&self) -> Vec<Mention> {
         let mut paths: Vec<Mention> = Vec::new();
-        let mut continues = false;
-        for (index, token) in self.tokens.iter().enumerate() {
-            if token.text == "::" {
-                continues = index > 0 && is_name(&self.tokens[index - 1].text);
-            } else if is_name(&token.text) {
+        let mut before = ["", "", ""];
+        for token in &self.tokens {
+            let text = token.text.as_str();
+            if is_name(text) {
+                let continues = before[2] == "::" && is_name(before[1]);
                 match paths.last_mut() {
-                    Some(last) if continues => last.path.push(token.text.clone()),
+                    Some(path) if continues => path.path.push(text.to_owned()),
+                    // `pub(in crate::x)` says who may import, and imports nothing.
+                    _ if before == ["pub", "(", "in"] => {}
                     _ => paths.push(Mention {
-                        path: vec![token.text.clone()],
+                        path: vec![text.to_owned()],
                         line: token.line,
                     }),
                 }
-                continues = false;
-            } else {
-                continues = false;
             }
+            before = [before[1], before[2], text];
         }
         paths
     }

@@ -206,7 +206,7 @@ fn sigquit_hands_the_sockets_over_without_a_failed_request() {
             heir.listens_on_a_unix_socket() || heir.has_exited()
         });
         evenkeel.process().signal("QUIT");
-        let status = evenkeel.process().exit_within(Duration::from_secs(60));
+        let status = evenkeel.process().exit_within(Duration::from_mins(1));
         assert_eq!(status.code(), Some(0));
         load.more(50);
         heir

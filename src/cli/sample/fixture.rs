@@ -130,11 +130,11 @@ fn upstream(name: &str, algorithm: Algorithm) -> Upstream {
             timeout: Duration::from_secs(1),
         },
         timeouts: Timeouts {
-            tunnel: Duration::from_secs(3600),
+            tunnel: Duration::from_hours(1),
             connect: Duration::from_secs(5),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
         },
         max_idle_per_backend: 64,
         protocol: Protocol::Http1,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::Percent;
 
 /// Longest delay a request may ask for, or the backend may simulate.
-pub(super) const MAX_DELAY: Duration = Duration::from_secs(60);
+pub(super) const MAX_DELAY: Duration = Duration::from_mins(1);
 
 /// How a demo backend behaves.
 #[derive(Clone, Debug, clap::Args)]

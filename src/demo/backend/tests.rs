@@ -175,7 +175,7 @@ async fn health_follows_its_failure_rate_and_the_warm_up() {
     .await;
     let cold = get(
         BackendOptions {
-            warm_up: Duration::from_secs(3600),
+            warm_up: Duration::from_hours(1),
             ..local()
         },
         "/health",

@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(20);
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// Failures are reported at most this often.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// What is sent to the writer.
 #[derive(Debug)]

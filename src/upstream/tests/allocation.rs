@@ -13,7 +13,7 @@ fn selecting_allocates_nothing() {
             let mut settings = settings(algorithm);
             settings.sticky = Some(Sticky {
                 cookie: "EVENKEEL".into(),
-                ttl: std::time::Duration::from_secs(60),
+                ttl: std::time::Duration::from_mins(1),
                 secure: SecureCookie::Auto,
             });
             let weights: Vec<u32> = (0..).map(|index| index % 5 + 1).take(count).collect();

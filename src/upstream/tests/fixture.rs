@@ -31,11 +31,11 @@ pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
             timeout: Duration::from_secs(1),
         },
         timeouts: config::Timeouts {
-            tunnel: Duration::from_secs(3600),
+            tunnel: Duration::from_hours(1),
             connect: Duration::from_secs(5),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
         },
         max_idle_per_backend: 64,
         protocol: config::Protocol::Http1,
@@ -51,6 +51,7 @@ pub(super) fn backend(index: usize, weight: u32, backup: bool) -> Resolved {
     ));
     Resolved {
         address,
+        name: address.to_string(),
         backend: config::Backend {
             address: address.to_string(),
             weight,

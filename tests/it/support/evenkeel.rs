@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::backend::Backend;
@@ -247,8 +248,14 @@ impl Drop for Evenkeel {
 pub(crate) struct Process {
     child: Mutex<Child>,
     pid: u32,
-    stdout: Arc<Mutex<String>>,
-    stderr: Arc<Mutex<String>>,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// What a pipe has said so far, and the thread that listens.
+struct Output {
+    text: Arc<Mutex<String>>,
+    listener: JoinHandle<()>,
 }
 
 impl Process {
@@ -340,16 +347,20 @@ impl Process {
     /// The exit status, once the process ends by itself within `limit`.
     #[track_caller]
     pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
-        within(limit, || self.try_wait())
-            .unwrap_or_else(|| panic!("still running after {limit:?}\n{}", self.output()))
+        let status = within(limit, || self.try_wait())
+            .unwrap_or_else(|| panic!("still running after {limit:?}\n{}", self.output()));
+        wait_until("its last words are read", || {
+            self.stdout.listener.is_finished() && self.stderr.listener.is_finished()
+        });
+        status
     }
 
     pub(crate) fn stdout(&self) -> String {
-        self.stdout.lock().expect("no holder panics").clone()
+        self.stdout.text.lock().expect("no holder panics").clone()
     }
 
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.lock().expect("no holder panics").clone()
+        self.stderr.text.lock().expect("no holder panics").clone()
     }
 
     fn output(&self) -> String {
@@ -379,10 +390,10 @@ fn binary() -> PathBuf {
     std::env::var_os("EVENKEEL_BIN").map_or_else(|| built.into(), PathBuf::from)
 }
 
-fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+fn collect(pipe: impl Read + Send + 'static) -> Output {
     let text = Arc::new(Mutex::new(String::new()));
     let sink = Arc::clone(&text);
-    std::thread::spawn(move || {
+    let listener = std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n') {
             let Ok(line) = line else { break };
             let mut text = sink.lock().expect("no holder panics");
@@ -390,7 +401,7 @@ fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
             text.push('\n');
         }
     });
-    text
+    Output { text, listener }
 }
 
 fn with_ports(yaml: &str) -> (String, BTreeMap<String, Port>) {
