@@ -1,5 +1,7 @@
 //! The blocks that are not commands: configurations and queries.
 
+use std::fmt::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use evenkeel::config;
@@ -9,8 +11,11 @@ use crate::markdown::{Block, Document, all, root};
 
 /// The name under which a block is a file for the document's commands.
 pub(crate) fn file_name(block: &Block) -> Option<&str> {
-    let first = block.text.lines().next()?.strip_prefix("# ")?;
-    (block.language == "yaml" && first.ends_with(".yaml") && !first.contains(' ')).then_some(first)
+    let name = block.text.lines().next()?.strip_prefix("# ")?;
+    let is_file = name
+        .strip_suffix(".yaml")
+        .is_some_and(|stem| !stem.contains(' '));
+    (block.language == "yaml" && is_file).then_some(name)
 }
 
 /// What lacks to a part of a configuration, so that it can be loaded: a listener, a route, and
@@ -96,7 +101,7 @@ fn the_readme_shows_the_minimal_file() {
 /// Asks the installed promtool, or the one that `.ci/install test` unpacked.
 #[test]
 fn every_query_is_promql() {
-    let unpacked = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/promtool");
+    let unpacked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/promtool");
     let promtool = if unpacked.exists() {
         unpacked
     } else {
@@ -108,14 +113,13 @@ fn every_query_is_promql() {
         for block in document.blocks_of("promql") {
             count += 1;
             let query = block.text.replace('\n', "\n      ");
-            rules.push_str(&format!(
-                "  - record: q{count}\n    expr: |\n      {}\n",
-                query.trim_end()
-            ));
+            let query = query.trim_end();
+            write!(rules, "  - record: q{count}\n    expr: |\n      {query}\n")
+                .expect("writing to a string succeeds");
         }
     }
     assert!(count >= 8, "only {count} queries were found");
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("documents-rules-{}.yaml", std::process::id()));
     std::fs::write(&file, &rules).expect("the file can be written");
     let done = Command::new(promtool)

@@ -124,7 +124,7 @@ fn every_configuration_key_exists() {
     let keys = keys();
     assert!(keys.contains("routes[].retry.on") && keys.contains("upstreams.NAME.timeouts.tunnel"));
     let path = Regex::new(r"^[a-z_]+(\[\])?(\.[A-Za-z_]+(\[\])?)+$").expect("a regex");
-    let file = Regex::new(r"\.(md|yaml|rs|sh|png|html|example|json|sock)$").expect("a regex");
+    let file = Regex::new(r"\.(md|yaml|rs|toml|json|example)$").expect("a regex");
     let mut count = 0;
     let mut problems = Vec::new();
     for document in all() {
@@ -236,25 +236,30 @@ fn every_algorithm_has_its_use_and_its_formula() {
     }
 }
 
-/// The source of a test that a document names as `module::test`.
+/// Whether `cargo test --TARGET NAME` runs something: a module's file, and the test in it.
 fn is_a_test(target: &str, name: &str) -> bool {
-    let (modules, function) = name.rsplit_once("::").unwrap_or((name, ""));
-    let modules = modules.replace("::", "/");
+    let (module, function) = name.rsplit_once("::").unwrap_or(("", name));
+    let module = module.replace("::", "/");
     let files = match target {
         "lib" => {
-            let outer = modules.strip_suffix("/tests").unwrap_or(&modules);
+            let file = module.strip_suffix("/tests").unwrap_or(&module);
             ["", "/mod"]
-                .map(|end| format!("src/{outer}{end}.rs"))
+                .map(|end| format!("src/{file}{end}.rs"))
                 .to_vec()
         }
-        target => ["", "/mod"]
-            .map(|end| format!("tests/{target}/{modules}{end}.rs"))
+        // Its names are short enough to stand without a module.
+        "documents" => ["names", "sessions"]
+            .map(|one| format!("tests/documents/{one}.rs"))
             .to_vec(),
+        target => vec![format!("tests/{target}/{module}.rs")],
     };
-    let text = files
+    let texts = files
         .iter()
-        .find_map(|file| std::fs::read_to_string(root().join(file)).ok());
-    text.is_some_and(|text| function.is_empty() || text.contains(&format!("fn {function}(")))
+        .flat_map(|file| std::fs::read_to_string(root().join(file)));
+    let (plain, by_macro) = (format!("fn {function}("), format!("\n    {function} \""));
+    texts
+        .into_iter()
+        .any(|text| function.is_empty() || text.contains(&plain) || text.contains(&by_macro))
 }
 
 #[test]
@@ -263,23 +268,15 @@ fn every_named_test_exists() {
     let mut count = 0;
     let mut problems = Vec::new();
     for document in all() {
-        for (line, code) in document
-            .inline_code()
-            .into_iter()
-            .filter(|(_, c)| c.starts_with("cargo test"))
-        {
+        for (line, code) in document.inline_code() {
+            let Some(found) = named.captures(&code) else {
+                if code.starts_with("cargo test") && code != "cargo test --test documents" {
+                    problems.push(format!("{}: `{code}` is not understood", document.at(line)));
+                }
+                continue;
+            };
             count += 1;
-            let exists = named.captures(&code).is_some_and(|found| match &found[1] {
-                // This test binary: a name is a part of a test's name.
-                "documents" => [include_str!("names.rs"), include_str!("sessions.rs")]
-                    .iter()
-                    .any(|text| {
-                        text.contains(&format!("fn {}(", &found[2]))
-                            || text.contains(&format!("    {} \"", &found[2]))
-                    }),
-                target => is_a_test(target, &found[2]),
-            });
-            if !exists && code != "cargo test --test documents" {
+            if !is_a_test(&found[1], &found[2]) {
                 problems.push(format!("{}: `{code}` runs nothing", document.at(line)));
             }
         }
@@ -324,6 +321,32 @@ fn help(subcommand: &str) -> Option<String> {
     done.status
         .success()
         .then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+#[test]
+fn the_version_of_rust_is_the_manifests() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("it is there");
+    let version = Regex::new(r#"rust-version = "([\d.]+)""#).expect("a regex");
+    let version = &version.captures(&manifest).expect("it says so")[1];
+    let named = Regex::new(r"Rust (\d[\d.]*\d)").expect("a regex");
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for document in all() {
+        for (line, text) in &document.prose {
+            for found in named.captures_iter(text) {
+                count += 1;
+                if &found[1] != version {
+                    problems.push(format!(
+                        "{}: Rust {} is needed",
+                        document.at(*line),
+                        version
+                    ));
+                }
+            }
+        }
+    }
+    none(&problems);
+    assert!(count > 1, "nothing says which Rust is needed");
 }
 
 /// The table of the command line has a row for each subcommand.

@@ -31,7 +31,7 @@ pub(crate) const NOT_RUN: [(&str, &str); 2] = [
 pub(crate) const MAKE_DEMO: &str = "evenkeel demo";
 
 /// How long a command may take, and a process in the background until it listens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
