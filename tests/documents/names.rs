@@ -285,10 +285,12 @@ fn every_named_test_exists() {
     assert!(count > 10, "only {count} commands were found");
 }
 
-/// `evenkeel SUBCOMMAND --option ...` wherever it is named, in text or a unit file.
+/// `evenkeel SUBCOMMAND --option ...` in text or a unit file, and an option that stands alone.
 #[test]
 fn every_subcommand_and_option_exists() {
+    let subcommands = subcommands();
     let mut problems = Vec::new();
+    let mut count = 0;
     for document in all() {
         let units = document.blocks_of("ini").flat_map(|block| {
             let lines = block
@@ -297,30 +299,65 @@ fn every_subcommand_and_option_exists() {
                 .filter_map(|line| line.split_once("/bin/"));
             lines.map(|(_, command)| (block.line, command.to_owned()))
         });
-        let named = document.inline_code().into_iter().chain(units);
-        for (line, code) in named.filter(|(_, code)| code.starts_with("evenkeel ")) {
-            let mut words = code.split_whitespace().skip(1);
-            let subcommand = words.next().expect("a word follows");
-            let help = help(subcommand);
-            let missing = words
-                .filter(|word| word.starts_with('-'))
-                .find(|option| !help.as_deref().is_some_and(|help| help.contains(option)));
-            if help.is_none() || missing.is_some() {
+        for (line, code) in document.inline_code().into_iter().chain(units) {
+            let mut words = code.split_whitespace();
+            let known = match words.next() {
+                Some("evenkeel") => {
+                    let Some(name) = words.next() else { continue };
+                    let found = subcommands.iter().find(|(known, _)| known == name);
+                    let missing = words
+                        .filter(|word| word.starts_with('-'))
+                        .find(|option| found.is_some_and(|(_, help)| !help.contains(option)));
+                    found.is_some() && missing.is_none()
+                }
+                Some(option) if option.starts_with('-') && option.len() > 1 => {
+                    subcommands.iter().any(|(_, help)| help.contains(option))
+                }
+                _ => continue,
+            };
+            count += 1;
+            if !known {
                 problems.push(format!("{}: `{code}`", document.at(line)));
             }
         }
     }
     none(&problems);
+    assert!(count > 20, "only {count} commands and options were found");
 }
 
-fn help(subcommand: &str) -> Option<String> {
+fn help(arguments: &[&str]) -> String {
     let done = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .args([subcommand, "--help"])
+        .args(arguments)
+        .arg("--help")
         .output()
         .expect("the binary runs");
-    done.status
-        .success()
-        .then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+    assert!(done.status.success(), "{arguments:?}");
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Every subcommand and its help.
+fn subcommands() -> Vec<(String, String)> {
+    let help_of_all = help(&[]);
+    let list = help_of_all
+        .split("Commands:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next());
+    list.expect("clap lists them")
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|&name| name != "help")
+        .map(|name| (name.to_owned(), help(&[name])))
+        .collect()
+}
+
+/// The table of the command line has a row for each subcommand.
+#[test]
+fn the_readme_names_every_subcommand() {
+    let readme = read("README.md");
+    for (name, _) in subcommands() {
+        let row = format!("| `evenkeel {name}");
+        assert!(readme.text.contains(&row), "{name}");
+    }
 }
 
 #[test]
@@ -347,24 +384,4 @@ fn the_version_of_rust_is_the_manifests() {
     }
     none(&problems);
     assert!(count > 1, "nothing says which Rust is needed");
-}
-
-/// The table of the command line has a row for each subcommand.
-#[test]
-fn the_readme_names_every_subcommand() {
-    let done = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-        .arg("--help")
-        .output()
-        .expect("the binary runs");
-    let help = String::from_utf8_lossy(&done.stdout).into_owned();
-    let commands = help
-        .split("Commands:\n")
-        .nth(1)
-        .and_then(|rest| rest.split("\n\n").next());
-    let readme = read("README.md");
-    for line in commands.expect("clap lists them").lines() {
-        let name = line.split_whitespace().next().expect("a name");
-        let row = format!("| `evenkeel {name}");
-        assert!(name == "help" || readme.text.contains(&row), "{name}");
-    }
 }
