@@ -242,15 +242,16 @@ fn is_a_test(target: &str, name: &str) -> bool {
     let module = module.replace("::", "/");
     let files = match target {
         "lib" => {
-            let file = module.strip_suffix("/tests").unwrap_or(&module);
-            ["", "/mod"]
-                .map(|end| format!("src/{file}{end}.rs"))
-                .to_vec()
+            // A module's tests are in its file or beside it.
+            let outer = module.strip_suffix("/tests").unwrap_or(&module);
+            let places = [outer.to_owned(), format!("{outer}/mod"), module.clone()];
+            places.map(|place| format!("src/{place}.rs")).to_vec()
         }
-        // Its names are short enough to stand without a module.
+        // Their names are short enough to stand without a module.
         "documents" => ["names", "sessions"]
             .map(|one| format!("tests/documents/{one}.rs"))
             .to_vec(),
+        target if module.is_empty() => vec![format!("tests/{target}.rs")],
         target => vec![format!("tests/{target}/{module}.rs")],
     };
     let texts = files
