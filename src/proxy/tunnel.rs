@@ -100,10 +100,17 @@ impl Activity {
 }
 
 /// A side whose activity is noted.
+///
+/// A side that takes no more bytes may still have some to give, such as a
+/// farewell; so what cannot be written is dropped until reading has ended too.
 struct Watched<'a, S> {
     io: S,
     first: Bytes,
     written: u64,
+    /// Nothing more comes from here.
+    ended: bool,
+    /// Nothing more can be written.
+    broken: bool,
     activity: &'a Activity,
 }
 
@@ -113,8 +120,20 @@ impl<'a, S> Watched<'a, S> {
             io: side.io,
             first: side.first,
             written: 0,
+            ended: false,
+            broken: false,
             activity,
         }
+    }
+
+    /// Puts up with a failed write for as long as there may be something to read.
+    fn tolerate(&mut self, error: io::Error) -> io::Result<()> {
+        if self.ended {
+            return Err(error);
+        }
+        self.broken = true;
+        self.activity.ended.notify_one();
+        Ok(())
     }
 }
 
@@ -135,6 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         this.activity.note();
         if buf.filled().len() == before {
+            this.ended = true;
             this.activity.ended.notify_one();
         }
         Poll::Ready(Ok(()))
@@ -148,17 +168,93 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let count = ready!(Pin::new(&mut this.io).poll_write(cx, buf))?;
-        this.written += count as u64;
-        this.activity.note();
-        Poll::Ready(Ok(count))
+        if this.broken {
+            let error = io::ErrorKind::BrokenPipe.into();
+            return Poll::Ready(this.tolerate(error).map(|()| buf.len()));
+        }
+        match ready!(Pin::new(&mut this.io).poll_write(cx, buf)) {
+            Ok(count) => {
+                this.written += count as u64;
+                this.activity.note();
+                Poll::Ready(Ok(count))
+            }
+            Err(error) => Poll::Ready(this.tolerate(error).map(|()| buf.len())),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = ready!(Pin::new(&mut this.io).poll_flush(cx));
+        Poll::Ready(flushed.or_else(|error| this.tolerate(error)))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        let shut = ready!(Pin::new(&mut this.io).poll_shutdown(cx));
+        Poll::Ready(shut.or_else(|error| this.tolerate(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn side(first: &'static [u8]) -> (Side<DuplexStream>, DuplexStream) {
+        let (io, far) = duplex(64);
+        let first = Bytes::from_static(first);
+        (Side { io, first }, far)
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_comes_first_and_counts() {
+        let (client, mut browser) = side(b"ask");
+        let (backend, mut server) = side(b"tell");
+        let peers = async {
+            browser.write_all(b"ing").await.expect("open");
+            browser.shutdown().await.expect("open");
+            server.write_all(b"ing").await.expect("open");
+            server.shutdown().await.expect("open");
+            let (mut told, mut asked) = (String::new(), String::new());
+            browser.read_to_string(&mut told).await.expect("text");
+            server.read_to_string(&mut asked).await.expect("text");
+            (told, asked)
+        };
+        let (passed, texts) = tokio::join!(run(client, backend, LONG), peers);
+        assert_eq!(texts, ("telling".to_owned(), "asking".to_owned()));
+        let expected = Passed {
+            to_client: 7,
+            to_backend: 6,
+        };
+        assert_eq!(passed, expected);
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_a_side_that_takes_no_more_arrive() {
+        let (client, mut browser) = side(b"not wanted");
+        let (backend, mut server) = side(b"");
+        server.write_all(b"farewell").await.expect("open");
+        drop(server);
+        let heard = async {
+            let mut text = String::new();
+            browser.read_to_string(&mut text).await.expect("text");
+            browser.shutdown().await.expect("open");
+            text
+        };
+        let (passed, text) = tokio::join!(run(client, backend, LONG), heard);
+        assert_eq!(text, "farewell");
+        assert_eq!(passed.to_backend, 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_taken_for_a_side_that_is_gone() {
+        let (client, mut browser) = side(b"");
+        let (backend, server) = side(b"");
+        drop(server);
+        let chatter = async { while browser.write_all(b"more").await.is_ok() {} };
+        tokio::join!(run(client, backend, LONG), chatter);
     }
 }
