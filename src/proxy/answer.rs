@@ -9,7 +9,7 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::context::Context;
 use super::origin::X_REQUEST_ID;
-use super::{attempt, edit};
+use super::{blame, edit};
 use crate::config::{Action, Algorithm};
 use crate::reject::Reject;
 use crate::route;
@@ -41,7 +41,7 @@ pub(super) async fn failure(
     error: &Error,
     ctx: &mut Context,
 ) -> FailToProxy {
-    let reason = attempt::reason(session, ctx, error);
+    let reason = blame::reason(session, ctx, error);
     ctx.reject = Some(reason);
     tracing::debug!(reason = reason.label(), %error, "request failed");
     if reason != Reject::ClientClosed && session.response_written().is_none() {

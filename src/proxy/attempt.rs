@@ -15,13 +15,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::context::{Context, Planned, downstream};
-use super::{intake, record};
+use super::context::{Context, Planned};
+use super::{blame, intake, record};
 use crate::clock;
-use crate::listen::Downstream;
 use crate::observe::Recorder;
 use crate::observe::metrics::Answer;
 use crate::reject::Reject;
@@ -34,7 +33,7 @@ const MAX_STALE: u32 = 3;
 pub(super) const RETRY_STATUS: ErrorType = ErrorType::Custom("RetryStatus");
 
 /// Chooses the backend of the next try.
-pub(super) async fn peer(session: &Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+pub(super) async fn peer(session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
     let live = Arc::clone(&ctx.live);
     let index = ctx.upstream.ok_or_else(|| refuse(ctx, Reject::Internal))?;
     let group = &live.groups()[index];
@@ -75,7 +74,7 @@ fn refuse(ctx: &mut Context, reason: Reject) -> Box<Error> {
 /// The first try's backend, waited for in the queue where all are at their cap.
 async fn first(
     upstream: &Upstream,
-    session: &Session,
+    session: &mut Session,
     ctx: &mut Context,
 ) -> Result<Selection, Reject> {
     match select(upstream, session, ctx, false) {
@@ -107,10 +106,10 @@ fn select(
     })
 }
 
-/// Waits until a backend is below its cap again.
+/// Waits until a backend is below its cap again, or the client has left.
 async fn queue(
     upstream: &Upstream,
-    session: &Session,
+    session: &mut Session,
     ctx: &mut Context,
 ) -> Result<Selection, Reject> {
     let queue = upstream.queue();
@@ -118,20 +117,33 @@ async fn queue(
         .enter(&ctx.attempts.tried)
         .map_err(|_| Reject::Saturated)?;
     let entered = clock::now();
+    let limit = ctx.queue_timeout().min(ctx.left(entered));
     let wait = async {
         loop {
             let freed = ticket.freed();
             match select(upstream, session, ctx, true) {
                 Ok(selection) => return Ok(selection),
                 Err(Unavailable::NoBackend) => return Err(Reject::NoBackend),
-                Err(Unavailable::Saturated) => freed.await,
+                Err(Unavailable::Saturated) => {}
+            }
+            tokio::select! {
+                () = freed => {}
+                () = left(session) => return Err(blame::no_client(session)),
             }
         }
     };
-    let limit = ctx.queue_timeout().min(ctx.left(entered));
     let outcome = tokio::time::timeout(limit, wait).await;
     ctx.times.queued = clock::now().since(entered);
     outcome.unwrap_or(Err(Reject::QueueTimeout))
+}
+
+/// Completes when the client goes away; never while it still has a body to send.
+async fn left(session: &mut Session) {
+    if session.as_mut().is_body_empty() {
+        session.as_mut().read_body_or_idle(true).await.ok();
+    } else {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A connection to the backend is ready.
@@ -150,7 +162,7 @@ pub(super) fn fail_to_connect(
     ctx: &mut Context,
     mut error: Box<Error>,
 ) -> Box<Error> {
-    let reason = connect_reason(&error);
+    let reason = blame::connect(&error);
     ctx.reject = Some(reason);
     let retry = failed(recorder, session, ctx, Failure::Connect);
     error.set_retry(retry);
@@ -172,7 +184,7 @@ pub(super) fn fail_after_connect(
     }
     error.retry.decide_reuse(reused);
     let stale = error.retry();
-    let reason = reason(session, ctx, &error);
+    let reason = blame::reason(session, ctx, &error);
     ctx.reject = Some(reason);
     let retry = match reason {
         Reject::BackendReset if stale && repeat_stale(recorder, session, ctx) => true,
@@ -311,74 +323,4 @@ fn go_on(
         .since(ctx.started)
         .saturating_sub(ctx.times.queued);
     ctx.attempts.planned = Some(Planned { selection, wait });
-}
-
-/// Whether an error means that there was no connection.
-const fn is_connect(etype: &ErrorType) -> bool {
-    matches!(
-        etype,
-        ErrorType::ConnectTimedout
-            | ErrorType::ConnectRefused
-            | ErrorType::ConnectNoRoute
-            | ErrorType::ConnectError
-            | ErrorType::ConnectProxyFailure
-            | ErrorType::BindError
-            | ErrorType::SocketError
-            | ErrorType::TLSHandshakeFailure
-            | ErrorType::TLSHandshakeTimedout
-            | ErrorType::InvalidCert
-            | ErrorType::HandshakeError
-    )
-}
-
-/// What a failed connection is called.
-fn connect_reason(error: &Error) -> Reject {
-    match error.etype() {
-        ErrorType::ConnectTimedout => Reject::ConnectTimeout,
-        ErrorType::TLSHandshakeFailure
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::InvalidCert
-        | ErrorType::HandshakeError => Reject::BackendTls,
-        _ => Reject::ConnectFailed,
-    }
-}
-
-/// What an error after the connection is called, and so whose fault it is.
-pub(super) fn reason(session: &Session, ctx: &Context, error: &Error) -> Reject {
-    if let (ErrorType::HTTPStatus(_), Some(reason)) = (error.etype(), ctx.reject) {
-        return reason;
-    }
-    match (error.esource(), error.etype()) {
-        (ErrorSource::Upstream, etype) if is_connect(etype) => connect_reason(error),
-        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
-            if ctx.left(clock::now()).is_zero() {
-                Reject::RequestTimeout
-            } else {
-                Reject::BackendTimeout
-            }
-        }
-        (
-            ErrorSource::Upstream,
-            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2,
-        ) => Reject::BadResponse,
-        (ErrorSource::Upstream, _) => Reject::BackendReset,
-        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Reject::BodyTimeout,
-        (
-            ErrorSource::Downstream,
-            ErrorType::ReadError
-            | ErrorType::WriteError
-            | ErrorType::WriteTimedout
-            | ErrorType::ConnectionClosed
-            | ErrorType::ConnectError
-            | ErrorType::H2Error,
-        ) => {
-            if downstream(session).is_some_and(Downstream::expired) {
-                Reject::RequestTimeout
-            } else {
-                Reject::ClientClosed
-            }
-        }
-        (ErrorSource::Downstream, _) => Reject::BadRequest,
-        (ErrorSource::Internal | ErrorSource::Unset, _) => Reject::Internal,
-    }
 }

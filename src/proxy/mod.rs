@@ -1,14 +1,15 @@
 //! Stage 5, the data plane: the one place that acts on what the stages decide.
 //!
 //! Pingora calls the phases of [`Proxy`]; each is a few lines that hand over to
-//! a file named after what happens: [`intake`] decides, [`attempt`] chooses a
-//! backend and fails over, [`forward`] and [`reply`] shape what goes out and
-//! what comes back, [`answer`] speaks in a backend's stead, [`record`] tells
-//! `observe`. Requests for another protocol take a way of their own, [`upgrade`],
-//! which ends in a [`tunnel`].
+//! a file named after what happens: `intake` decides, `attempt` chooses a
+//! backend and fails over, `forward` and `reply` shape what goes out and
+//! what comes back, `answer` speaks in a backend's stead, `record` tells
+//! `observe`. Requests for another protocol take a way of their own, `upgrade`,
+//! which ends in a `tunnel`.
 
 mod answer;
 mod attempt;
+mod blame;
 mod context;
 mod edit;
 mod forward;

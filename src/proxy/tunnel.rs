@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
 
     fn side(first: &'static [u8]) -> (Side<DuplexStream>, DuplexStream) {
         let (io, far) = duplex(64);

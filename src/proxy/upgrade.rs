@@ -5,6 +5,11 @@
 //! requests go past it. They are chosen for, retried, measured and shaped like
 //! any other, by the same code; here is only the exchange of the messages.
 
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "Pingora passes its errors boxed"
+)]
+
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode, Version, header};

@@ -382,7 +382,7 @@ fn a_queued_request_waits_no_longer_than_its_timeout() {
 #[test]
 fn a_client_that_leaves_the_queue_leaves_its_place() {
     let gate = Gate::new();
-    let (backend, evenkeel) = one_at_a_time(&gate, "queue: { size: 1, timeout: 20s }");
+    let (backend, evenkeel) = one_at_a_time(&gate, "queue: { size: 1, timeout: 2m }");
     let mut first = evenkeel.connect();
     first.send_request("GET", "/", &[], b"");
     backend.wait_for(1);
