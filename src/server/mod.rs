@@ -129,8 +129,9 @@ impl Server {
         for listener in &self.published.load().config().listeners {
             tracing::info!(listener = listener.name, address = %listener.address, "listening");
         }
+        let socket = PathBuf::from(&self.pingora.configuration.upgrade_sock);
         self.pingora.run(RunArgs {
-            shutdown_signal: Box::new(signals::Signals::new(self.interrupt)),
+            shutdown_signal: Box::new(signals::Signals::new(self.interrupt, socket)),
         });
         tracing::info!("stopped");
         self.closing.close();

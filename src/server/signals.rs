@@ -1,5 +1,7 @@
 //! What each signal does.
 
+use std::path::{Path, PathBuf};
+
 use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,11 +19,27 @@ pub enum Interrupt {
 /// Waits for the signal that ends the process.
 pub(super) struct Signals {
     interrupt: Interrupt,
+    upgrade_socket: PathBuf,
 }
 
 impl Signals {
-    pub(super) const fn new(interrupt: Interrupt) -> Self {
-        Self { interrupt }
+    pub(super) const fn new(interrupt: Interrupt, upgrade_socket: PathBuf) -> Self {
+        Self {
+            interrupt,
+            upgrade_socket,
+        }
+    }
+
+    /// Whether a new process waits for the sockets. Without one, handing them over would only stop
+    /// the service.
+    fn successor_waits(&self) -> bool {
+        // Connecting would be taken for the hand-over itself, and the file outlives its process.
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let name = self.upgrade_socket.file_name();
+        let paths = sockets
+            .lines()
+            .filter_map(|line| line.split(' ').next_back());
+        name.is_some() && paths.map(Path::new).any(|path| path.file_name() == name)
     }
 }
 
@@ -39,8 +57,12 @@ impl ShutdownSignalWatch for Signals {
                     return ShutdownSignal::GracefulTerminate;
                 }
                 _ = quit.recv() => {
-                    tracing::info!("SIGQUIT: handing the sockets over, then draining");
-                    return ShutdownSignal::GracefulUpgrade;
+                    if self.successor_waits() {
+                        tracing::info!("SIGQUIT: handing the sockets over, then draining");
+                        return ShutdownSignal::GracefulUpgrade;
+                    }
+                    let socket = self.upgrade_socket.display();
+                    tracing::error!(%socket, "SIGQUIT ignored: no process waits for the sockets; start one with --upgrade first");
                 }
                 _ = interrupt.recv() => match self.interrupt {
                     Interrupt::Stop => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client, server};
@@ -285,4 +286,31 @@ async fn rejections_over_http2_carry_their_reason() {
         "method_not_allowed"
     );
     assert_eq!(backend.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_drips_is_cut_by_the_route_timeout() {
+    let backend = Backend::start(|_| {
+        let head = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        (0..400).fold(head, |reply, _| {
+            reply.then_pause(Duration::from_millis(50)).then_send("x")
+        })
+    });
+    let evenkeel = Setup::new(&[&backend]).route("timeout: 700ms").start();
+    let mut sender = connect(evenkeel.web()).await;
+    let (response, _) = sender
+        .send_request(request(Method::GET, "/"), true)
+        .expect("it is sent");
+    let mut body = response.await.expect("a header").into_body();
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(piece)) = body.data().await {
+            let _ = body.flow_control().release_capacity(piece.len());
+            bytes += piece.len();
+        }
+        bytes
+    };
+    let limit = Duration::from_secs(6);
+    let bytes = tokio::time::timeout(limit, reading).await;
+    assert!(bytes.expect("the answer is cut") < 1000);
 }

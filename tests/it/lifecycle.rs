@@ -180,6 +180,17 @@ fn closed_while_idle(error: &std::io::Error) -> bool {
 }
 
 #[test]
+fn sigquit_is_ignored_while_no_process_waits_for_the_sockets() {
+    let backend = fine();
+    let evenkeel = Setup::new(&[&backend]).start();
+    evenkeel.process().signal("QUIT");
+    wait_until("the refusal is logged", || {
+        evenkeel.process().stderr().contains("SIGQUIT ignored")
+    });
+    assert_eq!(evenkeel.get("/").status, 200);
+}
+
+#[test]
 fn sigquit_hands_the_sockets_over_without_a_failed_request() {
     let backend = fine();
     let evenkeel = Setup::new(&[&backend]).start();
