@@ -4,8 +4,9 @@
 //! virtual time. A `Moment` is a plain number and fits an atomic, which lets a
 //! backend's live state hold instants without a lock.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
 
 /// Microseconds of monotonic time since the first call to [`now`] in this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +46,7 @@ impl Moment {
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the edge the ban points to")]
 pub fn now() -> Moment {
-    static START: OnceLock<Instant> = OnceLock::new();
+    static START: OnceCell<Instant> = OnceCell::new();
     let elapsed = START.get_or_init(Instant::now).elapsed();
     Moment(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
 }

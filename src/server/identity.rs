@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 

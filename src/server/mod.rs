@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora_core::apps::HttpServerOptions;
-use pingora_core::protocols::http::v2::server::default_h2_options;
-use pingora_core::server::configuration::{Opt, ServerConf};
-use pingora_core::server::{RunArgs, Server as Pingora};
-use pingora_core::services::background::background_service;
-use pingora_core::services::listening::Service;
+use pingora::apps::HttpServerOptions;
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server as Pingora};
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
 use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::clock;
