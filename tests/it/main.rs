@@ -12,4 +12,5 @@ mod retries;
 mod routes;
 mod strictness;
 mod support;
+mod tls;
 mod upgrade;
