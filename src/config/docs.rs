@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::schema::{self, NOT_YET};
+use super::schema::{self, NOT_YET, constants};
 
 type Object = Map<String, Value>;
 
@@ -174,18 +174,7 @@ fn kind(schema: &Object) -> &str {
 }
 
 fn words(schema: &Object) -> Vec<String> {
-    let listed = schema.get("enum").and_then(Value::as_array);
-    let documented = schema.get("oneOf").and_then(Value::as_array);
-    listed
-        .into_iter()
-        .flatten()
-        .chain(schema.get("const"))
-        .chain(
-            documented
-                .into_iter()
-                .flatten()
-                .filter_map(|one| one.get("const")),
-        )
+    constants(schema)
         .map(|word| match word {
             Value::Null => "null".to_owned(),
             word => format!("`{word}`").replace('"', ""),

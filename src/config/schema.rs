@@ -143,3 +143,19 @@ fn accepts_null(schema: &Map<String, Value>) -> bool {
             .is_some_and(|all| all.iter().filter_map(Value::as_object).any(accepts_null)),
     }
 }
+
+/// The values it allows, where it allows only some.
+pub(super) fn constants(schema: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    let listed = schema.get("enum").and_then(Value::as_array);
+    let documented = schema.get("oneOf").and_then(Value::as_array);
+    listed
+        .into_iter()
+        .flatten()
+        .chain(schema.get("const"))
+        .chain(
+            documented
+                .into_iter()
+                .flatten()
+                .filter_map(|one| one.get("const")),
+        )
+}

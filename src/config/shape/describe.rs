@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use crate::config::format;
 use crate::config::node::{Kind, Node, Value};
 use crate::config::problem::quoted;
+use crate::config::schema::constants;
 
 pub(super) type Object = Map<String, Json>;
 
@@ -108,20 +109,7 @@ pub(super) fn takes_null(schema: &Object) -> bool {
 
 /// The words it allows, where it allows only some.
 pub(super) fn words(schema: &Object) -> Vec<&str> {
-    let listed = schema.get("enum").and_then(Json::as_array);
-    let documented = schema.get("oneOf").and_then(Json::as_array);
-    listed
-        .into_iter()
-        .flatten()
-        .chain(schema.get("const"))
-        .chain(
-            documented
-                .into_iter()
-                .flatten()
-                .filter_map(|one| one.get("const")),
-        )
-        .filter_map(Json::as_str)
-        .collect()
+    constants(schema).filter_map(Json::as_str).collect()
 }
 
 /// The keys of which exactly one must be there.
