@@ -16,7 +16,6 @@ use crate::listen::Connections;
 use crate::reject::Reject;
 use crate::request::{self, BadPath};
 use crate::route;
-use crate::upstream::hash_key;
 
 /// What is done with a request.
 pub(super) enum Decision {
@@ -143,8 +142,8 @@ fn share(session: &Session, ctx: &Context, splits: &[Split]) -> usize {
         }
     }
     let chosen = if sticky {
-        let key = hash_key::address_key(ctx.origin.client);
-        let identity = |index: usize| hash_key::bytes_key(groups[index].upstream.name().as_bytes());
+        let key = route::split::client_key(ctx.origin.client);
+        let identity = |index: usize| route::split::identity(groups[index].upstream.name());
         route::split::stable(splits, key, identity)
     } else {
         route::split::random(splits, rand::random())

@@ -31,15 +31,13 @@ pub fn of(key: &HashKey, facts: &Facts<'_>) -> u64 {
 }
 
 /// The key of some bytes.
-#[must_use]
-pub fn bytes_key(bytes: &[u8]) -> u64 {
+pub(crate) fn bytes_key(bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, SEED)
 }
 
 /// The key of a whole address, not of its network: clients behind one router do not share a
 /// backend. An IPv4 address counts the same in its IPv6-mapped form.
-#[must_use]
-pub fn address_key(address: IpAddr) -> u64 {
+fn address_key(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(v4) => bytes_key(&v4.octets()),
         IpAddr::V6(v6) => bytes_key(&v6.octets()),
