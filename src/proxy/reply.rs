@@ -7,6 +7,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
+use super::forward::list;
 use super::{attempt, edit, intake, record};
 use crate::clock;
 use crate::observe::Recorder;
@@ -20,6 +21,9 @@ const HOP_BY_HOP: [HeaderName; 4] = [
     header::TE,
     header::UPGRADE,
 ];
+
+/// Fields that say where the body ends, whatever `Connection` says.
+const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
 /// A response header arrived: measures it, and drops it where another backend will be asked.
 pub(super) fn receive(
@@ -101,17 +105,14 @@ fn measure(status: StatusCode, ctx: &mut Context) {
 }
 
 fn strip_hop_by_hop(header: &mut ResponseHeader) {
-    if let Some(connection) = header.headers.get(header::CONNECTION).cloned() {
-        let named = connection.to_str().unwrap_or_default().split(',');
-        for name in named.map(str::trim) {
-            let framing = name.eq_ignore_ascii_case("transfer-encoding")
-                || name.eq_ignore_ascii_case("content-length");
-            if !name.is_empty() && !framing {
-                header.remove_header(name);
-            }
-        }
-        header.remove_header(&header::CONNECTION);
+    let named: Vec<HeaderName> = list(&header.headers, header::CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| !FRAMING.contains(name))
+        .collect();
+    for name in &named {
+        header.remove_header(name);
     }
+    header.remove_header(&header::CONNECTION);
     for name in &HOP_BY_HOP {
         if header.headers.contains_key(name) {
             header.remove_header(name);

@@ -188,7 +188,7 @@ fn app(
     options.h2c = true;
     options.h2_idle_timeout = config.listeners.iter().map(|l| l.keepalive).max();
     app.server_options = Some(options);
-    // HTTP/2 has one limit for all listeners; the stricter ones are applied per request.
+    // Pingora has one limit for all HTTP/2 connections: the largest any listener allows.
     let header_bytes = config.listeners.iter().map(|l| l.max_header_bytes).max();
     let mut h2 = default_h2_options();
     h2.max_header_list_size(u32::try_from(header_bytes.unwrap_or(0)).unwrap_or(u32::MAX));
