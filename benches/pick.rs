@@ -14,7 +14,7 @@ use evenkeel::clock::Moment;
 use evenkeel::config::{self, Algorithm, HashKey, Percent};
 use evenkeel::request::Facts;
 use evenkeel::upstream::sticky::Signer;
-use evenkeel::upstream::{Ask, Resolved, Tried, Upstream};
+use evenkeel::upstream::{Ask, BuildContext, Journal, Resolved, Tried, Upstream};
 use http::{HeaderMap, Method};
 
 const NOW: Moment = Moment::from_micros(1_000_000_000);
@@ -22,9 +22,10 @@ const NOW: Moment = Moment::from_micros(1_000_000_000);
 fn settings(algorithm: Algorithm) -> config::Upstream {
     config::Upstream {
         name: "web".into(),
-        algorithm,
+        algorithm: config::Choice::Fixed(algorithm),
         hash_key: HashKey::ClientIp,
         backends: Vec::new(),
+        discovery: None,
         sticky: None,
         max_in_flight_per_backend: 1_024,
         queue: config::Queue {
@@ -42,6 +43,8 @@ fn settings(algorithm: Algorithm) -> config::Upstream {
         protocol: config::Protocol::Http1,
         tls: None,
         panic_threshold: Percent::from_hundredths(50.0).unwrap_or_default(),
+        slow_start: Duration::ZERO,
+        health: config::Health::default(),
     }
 }
 
@@ -63,7 +66,18 @@ fn resolved(index: u32) -> Resolved {
 fn upstream(algorithm: Algorithm, backends: u32) -> Upstream {
     let resolved: Vec<Resolved> = (0..backends).map(resolved).collect();
     let signer = Arc::new(Signer::new(None, [1; 32]));
-    let upstream = Upstream::build(&settings(algorithm), &resolved, &[], &signer, None, 1);
+    let upstream = Upstream::build(
+        &settings(algorithm),
+        &resolved,
+        &BuildContext {
+            algorithms: &[],
+            signer: &signer,
+            journal: &Journal::default(),
+            now: NOW,
+            seed: 1,
+        },
+        None,
+    );
     for (micros, member) in (1_000..).zip(upstream.members()) {
         let latency = Duration::from_micros(micros % 1_700);
         member.endpoint.record_response(NOW, latency);

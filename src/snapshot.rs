@@ -8,12 +8,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
+use crate::clock::Moment;
 use crate::config::{Action, Algorithm, Config};
 use crate::observe::metrics::{BackendMetrics, Metrics, NONE, RouteMetrics, UpstreamMetrics};
 use crate::route::Router;
 use crate::upstream::sticky::Signer;
-use crate::upstream::{Member, Resolved, Upstream, retry};
+use crate::upstream::{BuildContext, Journal, Member, Resolved, Upstream, retry};
 
 /// One consistent state of the data plane. `T` is what the proxy needs to reach a backend.
 #[derive(Debug)]
@@ -56,6 +58,10 @@ pub struct Parts<'a, T> {
     pub metrics: &'a Metrics,
     /// Makes the way to a backend of the upstream at a position.
     pub transport: &'a dyn Fn(usize, &Member) -> T,
+    /// Where the upstreams' events go.
+    pub journal: &'a Journal,
+    /// The present moment.
+    pub now: Moment,
     /// Decides where each upstream's turns begin.
     pub seed: u64,
 }
@@ -72,10 +78,14 @@ impl<T> Snapshot<T> {
                 let upstream = Upstream::build(
                     upstream,
                     resolved,
-                    algorithms,
-                    parts.signer,
+                    &BuildContext {
+                        algorithms,
+                        signer: parts.signer,
+                        journal: parts.journal,
+                        now: parts.now,
+                        seed: parts.seed,
+                    },
                     before.map(|group| &group.upstream),
-                    parts.seed,
                 );
                 group(upstream, index, &config.upstreams[index].name, parts)
             })
@@ -180,24 +190,37 @@ fn group<T>(upstream: Upstream, index: usize, name: &str, parts: &Parts<'_, T>) 
 
 /// The state requests are served by now.
 #[derive(Debug)]
-pub struct Published<T>(ArcSwap<Snapshot<T>>);
+pub struct Published<T> {
+    current: ArcSwap<Snapshot<T>>,
+    changes: watch::Sender<u64>,
+}
 
 impl<T> Published<T> {
     /// Publishes the first snapshot.
     #[must_use]
     pub fn new(first: Snapshot<T>) -> Self {
-        Self(ArcSwap::from_pointee(first))
+        Self {
+            current: ArcSwap::from_pointee(first),
+            changes: watch::Sender::new(0),
+        }
     }
 
     /// The current snapshot, to be kept for the whole of a request.
     #[must_use]
     pub fn load(&self) -> Arc<Snapshot<T>> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// Replaces the snapshot for every request that begins from now on.
     pub fn publish(&self, next: Snapshot<T>) {
-        self.0.store(Arc::new(next));
+        self.current.store(Arc::new(next));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Counts what was published; wakes whoever waits for the next one.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 
@@ -224,6 +247,8 @@ mod tests {
             signer: &Arc::new(Signer::new(None, [7; 32])),
             metrics,
             transport: &|_, _| (),
+            journal: &Journal::default(),
+            now: Moment::ZERO,
             seed: 1,
         };
         Snapshot::build(Arc::new(config), &parts, previous)

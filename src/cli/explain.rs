@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use clap::Args;
 
 use super::sample::{BadSample, Decision, Outcome, Routed, Sample};
-use crate::config::{Action, Algorithm, Backend, Config, HashKey, Split, Upstream};
+use crate::config::{Action, Algorithm, Backend, Choice, Config, HashKey, Split, Upstream};
 use crate::route::{RouteMatch, Router};
 
 /// The request to explain.
@@ -133,7 +133,7 @@ fn print_upstream(upstream: &Upstream, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "  algorithm {}", upstream.algorithm.name())?;
     if matches!(
         upstream.algorithm,
-        Algorithm::ConsistentHash | Algorithm::Maglev
+        Choice::Fixed(Algorithm::ConsistentHash | Algorithm::Maglev)
     ) {
         writeln!(out, "  hashes    {}", hash_key(&upstream.hash_key))?;
     }

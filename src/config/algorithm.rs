@@ -46,3 +46,26 @@ algorithms! {
     /// By the hash key in a Maglev table.
     Maglev => "maglev";
 }
+
+/// What decides on the algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The configuration.
+    Fixed(Algorithm),
+    /// Live evidence, second by second.
+    Adaptive,
+}
+
+impl Choice {
+    /// The word for [`Choice::Adaptive`] in the configuration.
+    pub const ADAPTIVE: &'static str = "adaptive";
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fixed(algorithm) => algorithm.name(),
+            Self::Adaptive => Self::ADAPTIVE,
+        }
+    }
+}

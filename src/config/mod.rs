@@ -6,13 +6,14 @@
 //! and converts those into [`Config`]. Each step reports all it finds and goes
 //! on with what is sound, so one run shows every error with its place.
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, Choice};
 pub use load::{FileKind, load, load_checking_files, read_file};
 pub use problem::{Errors, Place, Problem};
 pub use run::{
-    AccessLog, Action, Backend, ClientCert, Config, HashKey, HeaderEdits, HostPattern, Listener,
-    LogFormat, LogPath, Match, Metrics, PathPattern, Protocol, Queue, RedirectTarget, Retry,
-    RetryOn, Rewrite, Route, SecureCookie, Server, Split, Sticky, Timeouts, Upstream, UpstreamTls,
+    AccessLog, Action, ActiveCheck, Admin, Backend, ClientCert, Config, Discovery, Ejection,
+    HashKey, HeaderEdits, Health, HostPattern, HttpProbe, Listener, LogFormat, LogPath, Match,
+    Metrics, Outlier, Passive, PathPattern, Probe, Protocol, Queue, RedirectTarget, Retry, RetryOn,
+    Rewrite, Route, SecureCookie, Server, Split, Sticky, Timeouts, Upstream, UpstreamTls,
     ValuePattern,
 };
 pub use units::{Percent, Secret};

@@ -120,8 +120,8 @@ fn upstreams_and_their_defaults() {
     let [canary, web] = config.upstreams.as_slice() else {
         panic!("there are two");
     };
-    assert_eq!(canary.algorithm, Algorithm::Maglev);
-    assert_eq!(web.algorithm, Algorithm::WeightedRoundRobin);
+    assert_eq!(canary.algorithm, Choice::Fixed(Algorithm::Maglev));
+    assert_eq!(web.algorithm, Choice::Fixed(Algorithm::WeightedRoundRobin));
     assert_eq!(web.hash_key, HashKey::Cookie("session".to_owned()));
     assert_eq!(canary.sticky.as_ref().unwrap().cookie, "EVENKEEL");
     assert!(canary.backends[0].backup && canary.tls.is_none());

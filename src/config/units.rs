@@ -9,6 +9,8 @@ pub struct Percent(f64);
 impl Percent {
     /// All of it.
     pub const ALL: Self = Self(1.0);
+    /// Half of it.
+    pub const HALF: Self = Self(0.5);
     /// Nothing of it.
     pub const NONE: Self = Self(0.0);
 

@@ -31,6 +31,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::{AccessLog, Recorder};
 use crate::proxy::{Doorman, Proxy, Transport};
 use crate::snapshot::{Parts, Published, Snapshot};
+use crate::upstream::Journal;
 use crate::upstream::sticky::Signer;
 use closing::Closing;
 use control::Control;
@@ -166,6 +167,8 @@ fn first_snapshot(
         transport: &|index, member| {
             Transport::new(&config.upstreams[index], &identities[index], member)
         },
+        journal: &Journal::default(),
+        now: clock::now(),
         seed: rand::random(),
     };
     Ok(Snapshot::build(Arc::clone(config), &parts, None))

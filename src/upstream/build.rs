@@ -4,35 +4,50 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::adaptive;
 use super::availability::Availability;
 use super::endpoint::Endpoint;
+use super::event::Journal;
 use super::group::Group;
 use super::hash_key::bytes_key;
 use super::member::{Member, Resolved, host_name};
 use super::select::Upstream;
 use super::sticky::{Signer, Stickiness};
 use super::tier::Tier;
-use crate::config::{self, Algorithm};
+use crate::clock::Moment;
+use crate::config::{self, Algorithm, Choice};
 
 /// More members than this are left out, with a warning. Far beyond what one process serves, and
 /// within what the hashing tables can tell apart.
 pub const MAX_MEMBERS: usize = 16_384;
 
+/// What an upstream is built with beside its configuration.
+#[derive(Clone, Copy)]
+pub struct BuildContext<'a> {
+    /// Algorithms that requests may ask for beside the configured one.
+    pub algorithms: &'a [Algorithm],
+    /// Signs sticky cookies.
+    pub signer: &'a Arc<Signer>,
+    /// Where events go.
+    pub journal: &'a Journal,
+    /// The present moment.
+    pub now: Moment,
+    /// Decides where turns begin.
+    pub seed: u64,
+}
+
 impl Upstream {
     /// Builds an upstream.
     ///
-    /// `resolved` are its backends; of two with the same address the first counts. `algorithms`
-    /// are those that requests may ask for beside the configured one. `previous` is the same
-    /// upstream before a change: live state of backends that stay (same address and same name),
-    /// the queue, and the turns of unchanged tiers are taken over. `seed` decides where turns begin.
+    /// `resolved` are its backends; of two with the same address the first counts. `previous` is
+    /// the same upstream before a change: live state of backends that stay (same address and same
+    /// name), the queue, and the turns of unchanged tiers are taken over.
     #[must_use]
     pub fn build(
         config: &config::Upstream,
         resolved: &[Resolved],
-        algorithms: &[Algorithm],
-        signer: &Arc<Signer>,
+        context: &BuildContext<'_>,
         previous: Option<&Self>,
-        seed: u64,
     ) -> Self {
         let group = previous.map_or_else(
             || Arc::new(Group::new(config.queue.size)),
@@ -41,9 +56,13 @@ impl Upstream {
         group.queue.resize(config.queue.size);
         let members = members(&config.name, resolved, previous, &group);
         let primaries = members.iter().filter(|member| !member.backup).count();
-        let seed = seed ^ bytes_key(config.name.as_bytes());
+        let seed = context.seed ^ bytes_key(config.name.as_bytes());
         let tier = |range, index: usize| {
-            let algorithms = algorithms.iter().copied().chain([config.algorithm]);
+            let own: &[Algorithm] = match &config.algorithm {
+                Choice::Fixed(algorithm) => std::slice::from_ref(algorithm),
+                Choice::Adaptive => adaptive::CHOICES,
+            };
+            let algorithms = context.algorithms.iter().chain(own).copied();
             let before = previous.map(|before| (&before.tiers[index], before.members()));
             Tier::new(&members, range, algorithms, before, seed)
         };
@@ -52,10 +71,13 @@ impl Upstream {
         let sticky = config
             .sticky
             .clone()
-            .map(|settings| Stickiness::new(settings, &config.name, signer, addresses));
+            .map(|settings| Stickiness::new(settings, &config.name, context.signer, addresses));
         Self {
             name: config.name.clone(),
-            algorithm: config.algorithm,
+            algorithm: match config.algorithm {
+                Choice::Fixed(algorithm) => algorithm,
+                Choice::Adaptive => Algorithm::WeightedRoundRobin,
+            },
             hash_key: config.hash_key.clone(),
             cap: config.max_in_flight_per_backend,
             panic_threshold: config.panic_threshold,

@@ -16,14 +16,18 @@
 //! `eligible`; the algorithms in `balance` only choose among those.
 
 pub use ask::{Ask, Tried};
-pub use build::MAX_MEMBERS;
+pub use build::{BuildContext, MAX_MEMBERS};
 pub use endpoint::Endpoint;
+pub use event::{Event, EventKind, Journal};
 pub use failure::Failure;
 pub use member::{Member, Resolved};
+pub use oversight::{CheckFailure, Mode, Overseer, Status};
 pub use queue::{Freed, Full, Queue, Ticket};
 pub use select::Upstream;
 pub use selection::{PickReason, Selection, Unavailable};
+pub use state::{Reason, State};
 
+mod adaptive;
 mod ask;
 mod availability;
 mod balance;
@@ -32,15 +36,18 @@ mod build;
 mod draw;
 mod eligible;
 mod endpoint;
+mod event;
 mod failure;
 mod group;
 pub mod hash_key;
 mod latency;
 mod member;
+mod oversight;
 mod queue;
 pub mod retry;
 mod select;
 mod selection;
+mod state;
 pub mod sticky;
 mod tier;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use evenkeel::cli::check::check;
 use evenkeel::cli::schema::{Form, schema as print_schema};
-use evenkeel::config::{Algorithm, Config, Errors, docs, load, schema};
+use evenkeel::config::{Algorithm, Choice, Config, Errors, docs, load, schema};
 use serde_json::{Map, Value};
 
 fn load_file(path: &str) -> Result<Config, Errors> {
@@ -69,8 +69,11 @@ fn the_environment_changes_what_it_may() {
             .find(|one| one.name == name)
             .unwrap()
     };
-    assert_eq!(upstream("web").algorithm, Algorithm::Maglev);
-    assert_eq!(upstream("beta").algorithm, Algorithm::WeightedRoundRobin);
+    assert_eq!(upstream("web").algorithm, Choice::Fixed(Algorithm::Maglev));
+    assert_eq!(
+        upstream("beta").algorithm,
+        Choice::Fixed(Algorithm::WeightedRoundRobin)
+    );
     let backends: Vec<(&str, u32)> = upstream("web")
         .backends
         .iter()

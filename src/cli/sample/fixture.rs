@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 
 use crate::config::{
-    Action, Algorithm, Backend, Config, HashKey, HeaderEdits, HostPattern, Listener, Match,
-    PathPattern, Percent, Protocol, Queue, RedirectTarget, Retry, RetryOn, Rewrite, Route, Server,
-    Split, Timeouts, Upstream, ValuePattern,
+    Action, Algorithm, Backend, Choice, Config, HashKey, HeaderEdits, Health, HostPattern,
+    Listener, Match, PathPattern, Percent, Protocol, Queue, RedirectTarget, Retry, RetryOn,
+    Rewrite, Route, Server, Split, Timeouts, Upstream, ValuePattern,
 };
 
 /// Routes `beta` (95 to 5 between `api` and `canary`, prefix taken off), `api`,
@@ -31,6 +31,7 @@ pub(in crate::cli) fn config() -> Config {
         ],
         metrics: None,
         access_log: None,
+        admin: None,
     }
 }
 
@@ -120,9 +121,10 @@ fn upstream(name: &str, algorithm: Algorithm) -> Upstream {
     };
     Upstream {
         name: name.to_owned(),
-        algorithm,
+        algorithm: Choice::Fixed(algorithm),
         hash_key: HashKey::Cookie("user".to_owned()),
         backends: vec![backend(80, 5, false), backend(8080, 1, true)],
+        discovery: None,
         sticky: None,
         max_in_flight_per_backend: 1024,
         queue: Queue {
@@ -140,5 +142,7 @@ fn upstream(name: &str, algorithm: Algorithm) -> Upstream {
         protocol: Protocol::Http1,
         tls: None,
         panic_threshold: Percent::NONE,
+        slow_start: Duration::ZERO,
+        health: Health::default(),
     }
 }

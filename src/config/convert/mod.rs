@@ -46,6 +46,7 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
         upstreams: upstreams?,
         metrics,
         access_log: written.access_log.map(access_log),
+        admin: None,
     })
 }
 

@@ -1,15 +1,16 @@
 //! Upstreams: at least one backend, no address twice, TLS that means something.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::context::{Context, FileKind};
 use super::names::note_repeated;
-use crate::config::algorithm::Algorithm;
+use crate::config::algorithm::{Algorithm, Choice};
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::run::{
-    Backend, ClientCert, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream,
-    UpstreamTls,
+    Backend, ClientCert, HashKey, Health, Protocol, Queue, SecureCookie, Sticky, Timeouts,
+    Upstream, UpstreamTls,
 };
 
 /// How a backend is chosen where nobody says how; with equal weights it is round robin.
@@ -42,9 +43,10 @@ fn upstream(
     let algorithm = written.algorithm.map_or(DEFAULT_ALGORITHM, |name| name.0);
     Some(Upstream {
         name,
-        algorithm,
+        algorithm: Choice::Fixed(algorithm),
         hash_key: hash_key(written.hash_key)?,
         backends: backends?,
+        discovery: None,
         sticky: written.sticky.map(sticky),
         max_in_flight_per_backend: written.max_in_flight_per_backend,
         queue: Queue {
@@ -66,6 +68,8 @@ fn upstream(
         },
         tls,
         panic_threshold: written.panic_threshold.value,
+        slow_start: Duration::ZERO,
+        health: Health::default(),
     })
 }
 

@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use health::{ActiveCheck, Ejection, Health, HttpProbe, Outlier, Passive, Probe};
 pub use route::{
     Action, HeaderEdits, HostPattern, Match, PathPattern, RedirectTarget, Retry, RetryOn, Rewrite,
     Route, Split, ValuePattern,
 };
 pub use upstream::{
-    Backend, ClientCert, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream,
-    UpstreamTls,
+    Backend, ClientCert, Discovery, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts,
+    Upstream, UpstreamTls,
 };
 
 use super::units::{Percent, Secret};
 
+mod health;
 mod route;
 mod upstream;
 
@@ -39,6 +41,17 @@ pub struct Config {
     pub metrics: Option<Metrics>,
     /// The access log; `None` turns it off.
     pub access_log: Option<AccessLog>,
+    /// The admin API; `None` turns it off.
+    pub admin: Option<Admin>,
+}
+
+/// The admin API.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Address to bind; a loopback address where there is no token.
+    pub address: SocketAddr,
+    /// Bearer token that every call must carry; `None` asks for none.
+    pub token: Option<Secret>,
 }
 
 /// Process-wide settings.

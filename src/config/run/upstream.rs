@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::config::algorithm::Algorithm;
+use super::health::Health;
+use crate::config::algorithm::Choice;
 use crate::config::units::Percent;
 
 /// A group of backends that serve the same content.
@@ -15,11 +16,13 @@ pub struct Upstream {
     /// Unique name, a metrics label.
     pub name: String,
     /// How one of the backends is chosen.
-    pub algorithm: Algorithm,
+    pub algorithm: Choice,
     /// What `consistent_hash` and `maglev` hash.
     pub hash_key: HashKey,
-    /// The backends; addresses are unique; may be empty only where the environment fills them.
+    /// The backends; addresses are unique; may be empty only where the environment or `discovery` fills them.
     pub backends: Vec<Backend>,
+    /// Where further backends come from.
+    pub discovery: Option<Discovery>,
     /// Cookie stickiness; `None` is off.
     pub sticky: Option<Sticky>,
     /// Requests in flight to one backend.
@@ -36,6 +39,20 @@ pub struct Upstream {
     pub tls: Option<UpstreamTls>,
     /// With fewer available than this share, health is ignored; 0 answers 503 instead.
     pub panic_threshold: Percent,
+    /// How long a backend that comes back or joins takes to get its full share.
+    pub slow_start: Duration,
+    /// How the health of the backends is found out.
+    pub health: Health,
+}
+
+/// Where an upstream's backends come from, beside those configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    /// Backends register by heartbeat.
+    Registry {
+        /// More are refused.
+        max_backends: usize,
+    },
 }
 
 /// What consistent hashes hash; a request without it is hashed by client address.

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::fixture::{NOW, UNIX_NOW, ask, facts, primaries, settings, signer};
+use super::fixture::{NOW, UNIX_NOW, ask, context, facts, primaries, settings, signer};
 use crate::config::{Algorithm, SecureCookie, Sticky};
 use crate::upstream::{Failure, Tried, Upstream};
 
@@ -17,8 +17,12 @@ fn selecting_allocates_nothing() {
                 secure: SecureCookie::Auto,
             });
             let weights: Vec<u32> = (0..).map(|index| index % 5 + 1).take(count).collect();
-            let upstream =
-                Upstream::build(&settings, &primaries(&weights), &[], &signer(), None, 0);
+            let upstream = Upstream::build(
+                &settings,
+                &primaries(&weights),
+                &context(&[], &signer(), 0),
+                None,
+            );
             let facts = facts(1);
             let first = upstream.select(&ask(&facts, &Tried::new(), 1)).unwrap();
             let cookie = upstream

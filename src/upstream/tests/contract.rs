@@ -1,6 +1,6 @@
 //! What every algorithm keeps, whichever it is.
 
-use super::fixture::{NOW, build, nth, primaries, settings, upstream};
+use super::fixture::{NOW, build, context, nth, primaries, settings, upstream};
 use crate::config::Algorithm;
 use crate::upstream::{Failure, Selection, Unavailable, Upstream};
 use std::collections::VecDeque;
@@ -252,7 +252,12 @@ fn unchanged_tiers_keep_their_turns() {
             );
         }
         let signer = super::fixture::signer();
-        let rebuilt = Upstream::build(&settings, &backends, &[], &signer, Some(&rebuilt), 99);
+        let rebuilt = Upstream::build(
+            &settings,
+            &backends,
+            &context(&[], &signer, 99),
+            Some(&rebuilt),
+        );
         for n in 4..40 {
             assert_eq!(
                 nth(&straight, n).unwrap().member(),

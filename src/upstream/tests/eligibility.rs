@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::fixture::{NOW, ask, backend, build, facts, nth, settings, signer};
+use super::fixture::{NOW, ask, backend, build, context, facts, nth, settings, signer};
 use crate::clock::Moment;
 use crate::config::{Algorithm, Percent};
 use crate::upstream::{Failure, PickReason, Resolved, Selection, Tried, Unavailable, Upstream};
@@ -220,7 +220,12 @@ fn live_state_survives_a_rebuild() {
         backend(1, 1, false),
         backend(2, 1, true),
     ];
-    let after = Upstream::build(&settings, &changed, &[], &signer(), Some(&before), 0);
+    let after = Upstream::build(
+        &settings,
+        &changed,
+        &context(&[], &signer(), 0),
+        Some(&before),
+    );
     assert_eq!(after.in_flight(), 1);
     assert_eq!(after.members()[held.member()].endpoint.in_flight(), 1);
     drop(held);
@@ -264,7 +269,7 @@ fn an_algorithm_may_be_asked_for() {
     let settings = settings(Algorithm::RoundRobin);
     let resolved = [backend(0, 1, false)];
     let offered = [Algorithm::Maglev];
-    let upstream = Upstream::build(&settings, &resolved, &offered, &signer(), None, 0);
+    let upstream = Upstream::build(&settings, &resolved, &context(&offered, &signer(), 0), None);
     let facts = facts(1);
     let tried = Tried::new();
     let mut ask = ask(&facts, &tried, 1);

@@ -11,7 +11,9 @@ use crate::clock::Moment;
 use crate::config::{self, Algorithm, HashKey, Percent};
 use crate::request::Facts;
 use crate::upstream::sticky::Signer;
-use crate::upstream::{Ask, Resolved, Selection, Tried, Unavailable, Upstream};
+use crate::upstream::{
+    Ask, BuildContext, Journal, Resolved, Selection, Tried, Unavailable, Upstream,
+};
 
 static HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 
@@ -21,9 +23,10 @@ pub(super) const UNIX_NOW: u64 = 1_800_000_000;
 pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
     config::Upstream {
         name: "web".into(),
-        algorithm,
+        algorithm: config::Choice::Fixed(algorithm),
         hash_key: HashKey::ClientIp,
         backends: Vec::new(),
+        discovery: None,
         sticky: None,
         max_in_flight_per_backend: 1_000_000,
         queue: config::Queue {
@@ -41,6 +44,8 @@ pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
         protocol: config::Protocol::Http1,
         tls: None,
         panic_threshold: Percent::NONE,
+        slow_start: Duration::ZERO,
+        health: config::Health::default(),
     }
 }
 
@@ -74,8 +79,23 @@ pub(super) fn signer() -> Arc<Signer> {
     Arc::new(Signer::new(None, [7; 32]))
 }
 
+pub(super) fn context<'a>(
+    algorithms: &'a [Algorithm],
+    signer: &'a Arc<Signer>,
+    seed: u64,
+) -> BuildContext<'a> {
+    static NOWHERE: LazyLock<Journal> = LazyLock::new(Journal::default);
+    BuildContext {
+        algorithms,
+        signer,
+        journal: &NOWHERE,
+        now: NOW,
+        seed,
+    }
+}
+
 pub(super) fn build(settings: &config::Upstream, resolved: &[Resolved]) -> Upstream {
-    Upstream::build(settings, resolved, &[], &signer(), None, 0)
+    Upstream::build(settings, resolved, &context(&[], &signer(), 0), None)
 }
 
 pub(super) fn upstream(algorithm: Algorithm, weights: &[u32]) -> Upstream {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::fixture::{ask, build, facts, primaries, settings, signer};
+use super::fixture::{ask, build, context, facts, primaries, settings, signer};
 use crate::clock::Moment;
 use crate::config::Algorithm;
 use crate::upstream::draw::Draws;
@@ -227,10 +227,8 @@ fn a_new_backend_is_not_overrun() {
     simulation.upstream = Upstream::build(
         &settings,
         &primaries(&[1; 4]),
-        &[],
-        &signer(),
+        &context(&[], &signer(), 0),
         Some(&simulation.upstream),
-        0,
     );
     simulation.run(500.0, 5.0);
     for (from, to) in [(30.0, 30.2), (30.0, 31.0), (31.0, 35.0)] {

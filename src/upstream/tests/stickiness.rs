@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::{NOW, UNIX_NOW, ask, facts, nth, primaries, settings, signer};
+use super::fixture::{NOW, UNIX_NOW, ask, context, facts, nth, primaries, settings, signer};
 use crate::config::{self, Algorithm, SecureCookie, Sticky};
 use crate::upstream::sticky::Signer;
 use crate::upstream::{Failure, PickReason, Selection, Tried, Unavailable, Upstream};
@@ -22,7 +22,12 @@ fn sticky(name: &str, secure: SecureCookie) -> config::Upstream {
 }
 
 fn with(settings: &config::Upstream, signer: &Arc<Signer>, count: usize) -> Upstream {
-    Upstream::build(settings, &primaries(&vec![1; count]), &[], signer, None, 0)
+    Upstream::build(
+        settings,
+        &primaries(&vec![1; count]),
+        &context(&[], signer, 0),
+        None,
+    )
 }
 
 fn web() -> Upstream {
