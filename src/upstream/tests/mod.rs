@@ -5,5 +5,6 @@ mod concurrency;
 mod contract;
 mod eligibility;
 mod fixture;
+mod health;
 mod simulation;
 mod stickiness;
