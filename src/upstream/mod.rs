@@ -42,6 +42,7 @@ mod group;
 pub mod hash_key;
 mod latency;
 mod member;
+mod outlier;
 mod oversight;
 mod queue;
 pub mod retry;
