@@ -80,8 +80,8 @@ fn backends(
     context: &mut Context<'_>,
 ) -> Option<Vec<Backend>> {
     let list = path.key("backends");
-    let discovery = path.key("discovery");
-    let discovers = context.is_given(&discovery) && !context.is_null(&discovery);
+    let source = path.key("discovery");
+    let discovers = context.is_given(&source) && !context.is_null(&source);
     if written.is_empty() && !discovers && !context.is_given(&list) {
         context.add(
             path,
