@@ -7,6 +7,7 @@ mod control;
 mod error;
 mod identity;
 mod live;
+mod oversight;
 mod panics;
 mod signals;
 
@@ -36,10 +37,14 @@ use crate::upstream::sticky::Signer;
 use closing::Closing;
 use control::Control;
 pub use error::StartError;
+use oversight::Oversight;
 pub use signals::Interrupt;
 
 /// Tries that Pingora lets one request make: more than the configuration ever allows.
 const MAX_TRIES: usize = 16;
+
+/// Events of backends that wait to be written down.
+const JOURNAL_CAPACITY: usize = 4_096;
 
 /// Kept beyond the drain, in case our own end of it fails.
 const GRACE: Duration = Duration::from_secs(5);
@@ -78,11 +83,13 @@ impl Server {
             bind::check(&config)?;
         }
         let metrics = Arc::new(Metrics::new());
-        let published = Arc::new(Published::new(first_snapshot(&config, &metrics)?));
+        let (journal, events) = Journal::new(JOURNAL_CAPACITY);
+        let first = first_snapshot(&config, &metrics, &journal)?;
+        let published = Arc::new(Published::new(first));
         let connections = Arc::new(Connections::new(&config));
         let recorder = Arc::new(recorder(&config, &metrics)?);
         let dropped = options.log.as_ref().map(LogGuard::dropped);
-        live::report(&metrics, &published, &connections, dropped);
+        live::report(&metrics, &published, &connections, &journal, dropped);
         metrics.config_loaded(clock::unix_seconds() as f64);
 
         let conf = pingora_conf(&config, &options);
@@ -110,6 +117,8 @@ impl Server {
             closing: Arc::clone(&closing),
         };
         pingora.add_service(background_service("control", control));
+        let oversight = Oversight::new(&published, &metrics, events);
+        pingora.add_service(background_service("oversight", oversight));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,
@@ -148,6 +157,7 @@ fn recorder(config: &Config, metrics: &Metrics) -> Result<Recorder, StartError> 
 fn first_snapshot(
     config: &Arc<Config>,
     metrics: &Metrics,
+    journal: &Journal,
 ) -> Result<Snapshot<Transport>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -167,7 +177,7 @@ fn first_snapshot(
         transport: &|index, member| {
             Transport::new(&config.upstreams[index], &identities[index], member)
         },
-        journal: &Journal::default(),
+        journal,
         now: clock::now(),
         seed: rand::random(),
     };

@@ -129,6 +129,7 @@ impl Adaptive {
     }
 
     /// What is in force.
+    #[cfg(test)]
     pub(crate) const fn current(&self) -> Algorithm {
         self.current
     }

@@ -16,6 +16,7 @@
 
 use std::fmt;
 
+use super::tally::Sample;
 use crate::config;
 
 /// A suspect's share after its first slow window, where traffic allows it.
@@ -25,26 +26,6 @@ pub(crate) const LEAST_SHARE: f32 = 0.01;
 /// A cut leaves so many times the requests that the next judgement needs: of that many expected,
 /// fewer than needed come in one window of thirty.
 const MARGIN: u32 = 2;
-
-/// What the answers of one backend came to in a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sample {
-    /// How many there were.
-    pub(crate) requests: u32,
-    /// Their mean time to first byte in microseconds.
-    pub(crate) mean: f64,
-}
-
-impl Sample {
-    fn and(self, other: Self) -> Self {
-        let requests = self.requests.saturating_add(other.requests);
-        let total = self.mean * f64::from(self.requests) + other.mean * f64::from(other.requests);
-        Self {
-            requests,
-            mean: total / f64::from(requests.max(1)),
-        }
-    }
-}
 
 /// What a window says about a backend.
 #[derive(Clone, Copy, Debug, PartialEq)]
