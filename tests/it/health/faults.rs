@@ -112,6 +112,7 @@ fn a_backend_that_resets_connections_loses_its_traffic() {
         Resetting::start(Cut::Accepted).address(),
         502,
         Duration::ZERO,
+        0,
     );
 }
 
@@ -121,6 +122,7 @@ fn a_backend_that_resets_requests_loses_its_traffic() {
         Resetting::start(Cut::Requested).address(),
         502,
         Duration::ZERO,
+        0,
     );
 }
 
