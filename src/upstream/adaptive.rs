@@ -128,12 +128,6 @@ impl Adaptive {
         }
     }
 
-    /// What is in force.
-    #[cfg(test)]
-    pub(crate) const fn current(&self) -> Algorithm {
-        self.current
-    }
-
     /// Takes in what the time since the last call has shown, and says what follows. To be called
     /// about once a second.
     pub(crate) fn decide(&mut self, evidence: &Evidence, now: Moment) -> Option<Switch> {
