@@ -1,4 +1,8 @@
 //! Everything off the request path.
 
+pub mod admin;
 pub mod discovery;
 pub mod exposition;
+pub mod lifecycle;
+pub mod reconcile;
+mod serve;
