@@ -14,7 +14,7 @@ use evenkeel::clock::Moment;
 use evenkeel::config::{self, Algorithm, HashKey, Percent};
 use evenkeel::request::Facts;
 use evenkeel::upstream::sticky::Signer;
-use evenkeel::upstream::{Ask, BuildContext, Journal, Resolved, Tried, Upstream};
+use evenkeel::upstream::{Ask, BuildContext, Journal, Resolved, Selection, Tried, Upstream};
 use http::{HeaderMap, Method};
 
 const NOW: Moment = Moment::from_micros(1_000_000_000);
@@ -66,7 +66,7 @@ fn resolved(index: u32) -> Resolved {
 fn upstream(algorithm: Algorithm, backends: u32) -> Upstream {
     let resolved: Vec<Resolved> = (0..backends).map(resolved).collect();
     let signer = Arc::new(Signer::new(None, [1; 32]));
-    let upstream = Upstream::build(
+    Upstream::build(
         &settings(algorithm),
         &resolved,
         &BuildContext {
@@ -77,12 +77,43 @@ fn upstream(algorithm: Algorithm, backends: u32) -> Upstream {
             seed: 1,
         },
         None,
-    );
-    for (micros, member) in (1_000..).zip(upstream.members()) {
-        let latency = Duration::from_micros(micros % 1_700);
-        member.endpoint.record_response(NOW, latency);
+    )
+}
+
+/// Asks for one backend.
+fn select(upstream: &Upstream, headers: &HeaderMap, now: Moment, random: u64) -> Option<Selection> {
+    let [.., a, b, c, d] = random.to_be_bytes();
+    let facts = Facts {
+        listener: 0,
+        method: &Method::GET,
+        host: "example.com",
+        path: "/",
+        query: None,
+        headers,
+        client: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+    };
+    let selection = upstream.select(&Ask {
+        facts: &facts,
+        algorithm: None,
+        tried: &Tried::new(),
+        sticky: None,
+        now,
+        unix_now: 0,
+        random,
+        queued: false,
+    });
+    selection.ok()
+}
+
+/// Gives every backend a latency of its own.
+fn measure(upstream: &Upstream, headers: &HeaderMap) {
+    for random in 0..20 * upstream.members().len() as u64 {
+        let random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if let Some(selection) = select(upstream, headers, NOW, random) {
+            let latency = Duration::from_micros(1_000 + selection.member() as u64 % 700);
+            upstream.answered(&selection, NOW, latency);
+        }
     }
-    upstream
 }
 
 fn pick(criterion: &mut Criterion) {
@@ -92,31 +123,12 @@ fn pick(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(algorithm.name());
         for backends in [2, 10, 100, 1_000] {
             let upstream = upstream(algorithm, backends);
+            measure(&upstream, &headers);
             let mut random = 0_u64;
             group.bench_function(BenchmarkId::from_parameter(backends), |bencher| {
                 bencher.iter(|| {
                     random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                    let [.., a, b, c, d] = random.to_be_bytes();
-                    let facts = Facts {
-                        listener: 0,
-                        method: &Method::GET,
-                        host: "example.com",
-                        path: "/",
-                        query: None,
-                        headers: &headers,
-                        client: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-                    };
-                    let selection = upstream.select(&Ask {
-                        facts: &facts,
-                        algorithm: None,
-                        tried: &Tried::new(),
-                        sticky: None,
-                        now: later,
-                        unix_now: 0,
-                        random,
-                        queued: false,
-                    });
-                    black_box(selection).is_ok()
+                    black_box(select(&upstream, &headers, later, random)).is_some()
                 });
             });
         }

@@ -12,7 +12,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 1 | [`clock`], [`config`], [`request`], [`reject`] |
+//! | 1 | [`clock`], [`config`], [`request`], [`reject`], [`state`] |
 //! | 2 | [`listen`], [`route`], [`upstream`], [`observe`] |
 //! | 3 | [`snapshot`] |
 //! | 4 | [`proxy`], [`control`] |
@@ -32,4 +32,5 @@ pub mod request;
 pub mod route;
 pub mod server;
 pub mod snapshot;
+pub mod state;
 pub mod upstream;

@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use clap::Args;
 
 use super::sample::{BadSample, Decision, Outcome, Routed, Sample};
-use crate::config::{Action, Algorithm, Backend, Choice, Config, HashKey, Split, Upstream};
+use crate::config::{
+    Action, ActiveCheck, Algorithm, Backend, Choice, Config, Discovery, HashKey, Probe, Split,
+    Upstream,
+};
 use crate::route::{RouteMatch, Router};
 
 /// The request to explain.
@@ -140,14 +143,36 @@ fn print_upstream(upstream: &Upstream, out: &mut impl Write) -> io::Result<()> {
     if let Some(sticky) = &upstream.sticky {
         writeln!(out, "  sticky    by cookie {}", sticky.cookie)?;
     }
-    if upstream.backends.is_empty() {
+    if let Some(check) = &upstream.health.active {
+        writeln!(out, "  checked   by {}", checked_by(check))?;
+    }
+    if upstream.backends.is_empty() && upstream.discovery.is_none() {
         return writeln!(out, "  no backends");
     }
     let width = upstream.backends.iter().map(|one| one.address.len()).max();
     for backend in &upstream.backends {
         print_backend(backend, width.unwrap_or_default(), out)?;
     }
+    if let Some(Discovery::Registry { max_backends }) = upstream.discovery {
+        writeln!(
+            out,
+            "  backends  that register themselves, at most {max_backends}"
+        )?;
+    }
     Ok(())
+}
+
+fn checked_by(check: &ActiveCheck) -> String {
+    let what = match &check.probe {
+        Probe::Http(probe) => format!("GET {}", probe.path),
+        Probe::Tcp => "a connection".to_owned(),
+        Probe::Grpc { service } if service.is_empty() => "gRPC".to_owned(),
+        Probe::Grpc { service } => format!("gRPC for {service}"),
+    };
+    let port = check
+        .port
+        .map_or_else(String::new, |port| format!(" on port {port}"));
+    format!("{what}{port} every {:?}", check.interval)
 }
 
 fn print_backend(backend: &Backend, width: usize, out: &mut impl Write) -> io::Result<()> {
@@ -195,10 +220,14 @@ mod tests {
     }
 
     fn explain(arguments: &[&str]) -> (u8, String) {
+        explain_by(&fixture::config(), arguments)
+    }
+
+    fn explain_by(config: &Config, arguments: &[&str]) -> (u8, String) {
         let arguments = std::iter::once(&"explain").chain(arguments);
         let options = Command::parse_from(arguments).options;
         let mut out = Vec::new();
-        let code = run(&fixture::config(), &options, &mut out).unwrap();
+        let code = run(config, &options, &mut out).unwrap();
         (code, String::from_utf8(out).unwrap())
     }
 
@@ -237,6 +266,28 @@ upstream canary: 5 % of the requests
   backend   10.0.0.1:8080  weight 1  zone b  backup: only when no other qualifies
 "
         );
+    }
+
+    #[test]
+    fn an_upstream_says_who_chooses_checks_and_joins() {
+        let text = "
+listeners: [{ name: web, address: '0.0.0.0:5000' }]
+routes: [{ name: all, upstream: web }]
+upstreams:
+  web:
+    discovery: { type: registry, max_backends: 8 }
+    health: { active: { type: grpc, service: shop.Cart, port: 81, interval: 2s } }
+";
+        let config = crate::config::load(text, "f", &|_| None).unwrap();
+        let (code, text) = explain_by(&config, &["/"]);
+        assert_eq!(code, 0);
+        let upstream = "\
+upstream web: 100 % of the requests
+  algorithm adaptive
+  checked   by gRPC for shop.Cart on port 81 every 2s
+  backends  that register themselves, at most 8
+";
+        assert!(text.ends_with(upstream), "{text}");
     }
 
     #[test]

@@ -60,6 +60,20 @@ impl Choice {
     /// The word for [`Choice::Adaptive`] in the configuration.
     pub const ADAPTIVE: &'static str = "adaptive";
 
+    /// Every name that the configuration takes, the default first.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        let fixed = Algorithm::ALL.iter().map(|algorithm| algorithm.name());
+        std::iter::once(Self::ADAPTIVE).chain(fixed)
+    }
+
+    /// The choice of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        if name == Self::ADAPTIVE {
+            return Some(Self::Adaptive);
+        }
+        Algorithm::from_name(name).map(Self::Fixed)
+    }
+
     /// The name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {

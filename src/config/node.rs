@@ -110,6 +110,17 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.plain && matches!(scalar.text.as_str(), "" | "~"))
     }
 
+    /// Whether it is nothing, or a variable that came out empty: `token: ${TOKEN:-}` turns the
+    /// token off.
+    pub(crate) fn stands_for_null(&self) -> bool {
+        match &self.value {
+            Value::Scalar(scalar) => {
+                scalar.kind() == Kind::Null || (scalar.substituted && scalar.text.is_empty())
+            }
+            _ => false,
+        }
+    }
+
     /// Nodes in here, itself included.
     pub(crate) fn size(&self) -> usize {
         1 + match &self.value {

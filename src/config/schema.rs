@@ -14,24 +14,20 @@ use super::raw;
 pub(crate) const NOT_YET: &str = "x-not-supported-yet";
 
 /// Keys of later versions: where, which, and the values that say "off".
-fn later_keys() -> [(&'static str, &'static str, Value); 9] {
+fn later_keys() -> [(&'static str, &'static str, Value); 5] {
     [
         ("Listener", "proxy_protocol", json!([false])),
         ("Listener", "tls", json!([null])),
         ("Route", "mirror", json!([null])),
-        ("Upstream", "discovery", json!([null])),
-        ("Upstream", "slow_start", json!(["0s"])),
-        ("Upstream", "health", json!([null])),
-        ("", "admin", json!([null])),
         ("", "fleet", json!([null, {"redis": null}])),
         ("", "autoscaler", json!([null])),
     ]
 }
 
 /// Words of later versions: where, of which key, which.
-const LATER_WORDS: [(&str, &str, &str); 2] = [
-    ("Listener", "protocol", "tcp"),
-    ("Upstream", "algorithm", "adaptive"),
+const LATER_WORDS: [(&str, &str, &[&str]); 2] = [
+    ("Listener", "protocol", &["tcp"]),
+    ("Discovery", "type", &["dns", "docker", "file"]),
 ];
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
@@ -53,10 +49,10 @@ pub fn schema() -> Value {
             properties.insert(key.to_owned(), later);
         }
     }
-    for (definition, key, word) in LATER_WORDS {
+    for (definition, key, words) in LATER_WORDS {
         let property = properties_of(&mut schema, definition).and_then(|all| all.get_mut(key));
         if let Some(property) = property.and_then(Value::as_object_mut) {
-            property.insert(NOT_YET.to_owned(), json!([word]));
+            property.insert(NOT_YET.to_owned(), json!(words));
         }
     }
     schema
@@ -84,7 +80,10 @@ fn tidy(schema: &mut Value) {
                     tidy_property(property, required.contains(key));
                 }
             }
-            if object.get("type") == Some(&json!("integer")) {
+            if is_of(object, "number") {
+                object.remove("format");
+            }
+            if is_of(object, "integer") {
                 object.remove("format");
                 if object.contains_key("enum") {
                     object.remove("minimum");
@@ -129,6 +128,15 @@ fn tidy_property(property: &mut Value, required: bool) {
     let default_is_null = object.get("default").is_some_and(Value::is_null);
     if required || (default_is_null && !accepts_null(object)) {
         object.remove("default");
+    }
+}
+
+/// Whether a value may be of this type, perhaps beside null.
+fn is_of(schema: &Map<String, Value>, kind: &str) -> bool {
+    let kind = json!(kind);
+    match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.contains(&kind),
+        only => only == Some(&kind),
     }
 }
 

@@ -121,7 +121,7 @@ fn upstreams_and_their_defaults() {
         panic!("there are two");
     };
     assert_eq!(canary.algorithm, Choice::Fixed(Algorithm::Maglev));
-    assert_eq!(web.algorithm, Choice::Fixed(Algorithm::WeightedRoundRobin));
+    assert_eq!(web.algorithm, Choice::Adaptive);
     assert_eq!(web.hash_key, HashKey::Cookie("session".to_owned()));
     assert_eq!(canary.sticky.as_ref().unwrap().cookie, "EVENKEEL");
     assert!(canary.backends[0].backup && canary.tls.is_none());
@@ -129,6 +129,147 @@ fn upstreams_and_their_defaults() {
     assert!(tls.verify && tls.client_cert.is_some());
     assert_eq!(web.timeouts.connect, Duration::from_secs(5));
     assert_eq!(Some(web.panic_threshold), Percent::from_hundredths(50.0));
+}
+
+/// The upstream `web` of a file in which these keys stand.
+fn upstream_with(keys: &str) -> Upstream {
+    let mut config = loaded(&file_with(keys));
+    config.upstreams.remove(0)
+}
+
+fn file_with(keys: &str) -> String {
+    format!(
+        "
+listeners: [{{ name: web, address: '0.0.0.0:5000' }}]
+routes: [{{ name: all, upstream: web }}]
+upstreams:
+  web:
+    backends: [{{ address: 'a:80' }}]
+    {keys}
+"
+    )
+}
+
+#[test]
+fn health_left_out_is_the_default_of_the_types_that_run() {
+    let web = upstream_with("");
+    assert_eq!(
+        format!("{:?}", web.health),
+        format!("{:?}", Health::default())
+    );
+    assert_eq!((web.slow_start, web.discovery), (Duration::ZERO, None));
+}
+
+#[test]
+fn health_turned_off_is_off() {
+    let web = upstream_with("health: { passive: null, outlier: { mode: off } }");
+    assert!(web.health.passive.is_none() && web.health.outlier.is_none());
+    assert!(
+        upstream_with("health: { outlier: null }")
+            .health
+            .outlier
+            .is_none()
+    );
+}
+
+#[test]
+fn checks_have_defaults_that_agree() {
+    let seconds = Duration::from_secs;
+    let check = |keys: &str| {
+        let web = upstream_with(&format!("health: {{ active: {{ {keys} }} }}"));
+        web.health.active.unwrap()
+    };
+    let plain = check("");
+    assert_eq!((plain.interval, plain.timeout), (seconds(5), seconds(2)));
+    assert_eq!((plain.rise, plain.fall, plain.concurrency), (2, 3, 64));
+    assert_eq!(Some(plain.jitter), Percent::from_hundredths(10.0));
+    let Probe::Http(probe) = plain.probe else {
+        panic!("checks are HTTP by default");
+    };
+    assert_eq!(
+        (probe.path.as_str(), probe.expect.as_slice()),
+        ("/health", &[200..=399][..])
+    );
+    // The default of the one gives way to the other as written.
+    assert_eq!(check("interval: 1s").timeout, seconds(1));
+    assert_eq!(
+        upstream_with("health: { ejection: { base: 10m } }")
+            .health
+            .ejection
+            .max,
+        seconds(600)
+    );
+    let tcp = check("type: tcp, port: 81, host: null");
+    assert!(matches!(tcp.probe, Probe::Tcp) && tcp.port == Some(81));
+    let grpc = check("type: grpc, service: shop.Cart");
+    assert!(matches!(grpc.probe, Probe::Grpc { service } if service == "shop.Cart"));
+}
+
+#[test]
+fn statuses_that_pass_are_one_a_range_or_a_list() {
+    for (written, expect) in [
+        ("200", vec![200..=200]),
+        ("'204'", vec![204..=204]),
+        ("200-299", vec![200..=299]),
+        (
+            "[200, '301', 400-404]",
+            vec![200..=200, 301..=301, 400..=404],
+        ),
+    ] {
+        let keys = format!("health: {{ active: {{ expect: {written} }} }}");
+        let probe = upstream_with(&keys).health.active.unwrap().probe;
+        assert!(
+            matches!(probe, Probe::Http(probe) if probe.expect == expect),
+            "{written}"
+        );
+    }
+}
+
+#[test]
+fn slower_than_the_others_takes_fractions_and_whole_numbers() {
+    let web = upstream_with("health: { outlier: { mode: observe, deviations: 3, ratio: 1.25 } }");
+    let outlier = web.health.outlier.unwrap();
+    assert!(!outlier.enforce);
+    assert_eq!((outlier.deviations, outlier.ratio), (3.0, 1.25));
+}
+
+#[test]
+fn the_environment_sets_the_interval_where_there_are_checks() {
+    let file = file_with("health: { active: { interval: 10s, timeout: 3s } }");
+    let set = |milliseconds: &str| {
+        let env = |name: &str| (name == "HEALTH_CHECK_INTERVAL").then(|| milliseconds.to_owned());
+        let check = load(&file, "f", &env).unwrap().upstreams.remove(0);
+        let check = check.health.active.unwrap();
+        (check.interval.as_millis(), check.timeout.as_millis())
+    };
+    assert_eq!(set("500"), (500, 500));
+    assert_eq!(set("60000"), (60_000, 3000));
+    assert_eq!(set(""), (10_000, 3000));
+    let env = |name: &str| (name == "HEALTH_CHECK_INTERVAL").then(|| "500".to_owned());
+    let without = load(&file_with(""), "f", &env).unwrap();
+    assert!(without.upstreams[0].health.active.is_none());
+}
+
+#[test]
+fn backends_may_be_left_to_discovery() {
+    let file = file_with("discovery: { type: registry }")
+        .replace("    backends: [{ address: 'a:80' }]\n", "");
+    let config = loaded(&file);
+    assert!(config.upstreams[0].backends.is_empty());
+    let registry = Discovery::Registry { max_backends: 256 };
+    assert_eq!(config.upstreams[0].discovery, Some(registry));
+}
+
+#[test]
+fn the_admin_api_is_on_and_for_this_machine_unless_it_has_a_token() {
+    let with = |keys: &str| loaded(&format!("{}{keys}\n", file_with(""))).admin;
+    let admin = with("").unwrap();
+    assert_eq!(admin.address.to_string(), "127.0.0.1:9901");
+    assert!(admin.token.is_none());
+    assert!(with("admin: null").is_none());
+    let open = with("admin: { address: '0.0.0.0:9901', token: secret }").unwrap();
+    assert!(open.token.is_some());
+    assert!(with("admin: { address: '[::1]:1' }").is_some());
 }
 
 #[test]

@@ -6,3 +6,4 @@ pub mod exposition;
 pub mod lifecycle;
 pub mod reconcile;
 mod serve;
+pub mod steward;

@@ -44,6 +44,9 @@ pub struct DemoOptions {
     /// Port of the metrics on the loopback interface; 0 takes a free one.
     #[arg(long, default_value_t = 8000)]
     pub metrics_port: u16,
+    /// Port of the admin API on the loopback interface; 0 takes a free one.
+    #[arg(long, default_value_t = 9901)]
+    pub admin_port: u16,
     /// Print the demo's configuration, with backends on 5001 to 5003, and end.
     #[arg(long)]
     pub print_config: bool,
@@ -79,6 +82,7 @@ fn print_config(options: DemoOptions, out: &mut impl Write) -> io::Result<()> {
     let ports = Ports {
         traffic: loopback(options.port),
         metrics: loopback(options.metrics_port),
+        admin: loopback(options.admin_port),
     };
     let backends: Vec<_> = ROLES.into_iter().zip((5001..).map(loopback)).collect();
     out.write_all(page::printed(ports, &backends).as_bytes())?;
@@ -119,15 +123,20 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// The two addresses, or which of them are taken and how to choose others.
+/// The addresses, or which of them are taken and how to choose others.
 fn free_ports(options: DemoOptions) -> Result<Ports, String> {
-    // Both are held until both are known, so that two free ones differ.
+    // Each is held until all are known, so that free ones differ.
     let traffic = hold(options.port, "--port");
     let metrics = hold(options.metrics_port, "--metrics-port");
-    match (traffic, metrics) {
-        (Ok((_held, traffic)), Ok((_held_too, metrics))) => Ok(Ports { traffic, metrics }),
-        (traffic, metrics) => {
-            let problems: Vec<String> = [traffic.err(), metrics.err()]
+    let admin = hold(options.admin_port, "--admin-port");
+    match (traffic, metrics, admin) {
+        (Ok((_web, traffic)), Ok((_scrapes, metrics)), Ok((_calls, admin))) => Ok(Ports {
+            traffic,
+            metrics,
+            admin,
+        }),
+        (traffic, metrics, admin) => {
+            let problems: Vec<String> = [traffic.err(), metrics.err(), admin.err()]
                 .into_iter()
                 .flatten()
                 .collect();

@@ -6,12 +6,20 @@ use super::cast::Role;
 use super::style::Style;
 use crate::config::Algorithm;
 
-/// The two addresses a newcomer talks to.
+/// The addresses a newcomer talks to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
     pub(super) traffic: SocketAddr,
     pub(super) metrics: SocketAddr,
+    pub(super) admin: SocketAddr,
 }
+
+/// How the demo looks after its backends; `up`, because they answer before the first request comes.
+const CARE: &str = "    health:
+      active: { path: /health, interval: 1s, timeout: 500ms }
+      initial: up
+    slow_start: 5s              # a backend that comes back gets its share bit by bit
+";
 
 /// The configuration of the demo.
 pub(super) fn configuration(ports: Ports, backends: &[(Role, SocketAddr)]) -> String {
@@ -22,7 +30,12 @@ pub(super) fn configuration(ports: Ports, backends: &[(Role, SocketAddr)]) -> St
         )
     };
     let backends = backends.iter().map(backend).collect::<Vec<_>>().concat();
-    let Ports { traffic, metrics } = ports;
+    let Ports {
+        traffic,
+        metrics,
+        admin,
+    } = ports;
+    let care = CARE;
     format!(
         r#"# Three unequal backends behind one port: what `evenkeel demo` runs by.
 listeners:
@@ -44,12 +57,14 @@ upstreams:
   demo:
     algorithm: weighted_response_time
     backends:
-{backends}  sticky:
+{backends}{care}  sticky:
     algorithm: round_robin
     sticky: {{ cookie: EVENKEEL, ttl: 1h }}
     backends:
-{backends}metrics:
+{backends}{care}metrics:
   address: "{metrics}"
+admin:
+  address: "{admin}"
 access_log: null                # the live line is enough here
 "#
     )
@@ -110,7 +125,12 @@ fn stoppable(backends: &[(Role, SocketAddr)]) -> SocketAddr {
     address
 }
 
-fn tries(Ports { traffic, metrics }: Ports, stoppable: SocketAddr) -> [(&'static str, String); 10] {
+fn tries(
+    Ports {
+        traffic, metrics, ..
+    }: Ports,
+    stoppable: SocketAddr,
+) -> [(&'static str, String); 10] {
     [
         ("one request", format!("curl -i http://{traffic}/")),
         (

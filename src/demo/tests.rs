@@ -47,6 +47,7 @@ fn any_ports() -> DemoOptions {
     DemoOptions {
         port: 0,
         metrics_port: 0,
+        admin_port: 0,
         print_config: false,
     }
 }
@@ -204,16 +205,14 @@ fn a_stopped_backend_refuses_connections_and_comes_back() {
 
 #[test]
 fn taken_ports_are_named_with_the_flag_that_chooses_others() {
-    let held = [
-        TcpListener::bind("127.0.0.1:0").unwrap(),
-        TcpListener::bind("127.0.0.1:0").unwrap(),
-    ];
-    let [port, metrics_port] = held
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [port, metrics_port, admin_port] = held
         .each_ref()
         .map(|listener| listener.local_addr().unwrap().port());
     let options = DemoOptions {
         port,
         metrics_port,
+        admin_port,
         print_config: false,
     };
     let mut err = Vec::new();
@@ -222,10 +221,11 @@ fn taken_ports_are_named_with_the_flag_that_chooses_others() {
     let err = String::from_utf8(err).unwrap();
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
     let lines: Vec<&str> = err.lines().collect();
-    assert_eq!(lines.len(), 2, "{err}");
+    assert_eq!(lines.len(), 3, "{err}");
     for (line, port, flag) in [
         (lines[0], port, "--port"),
         (lines[1], metrics_port, "--metrics-port"),
+        (lines[2], admin_port, "--admin-port"),
     ] {
         assert!(
             line.starts_with(&format!(
@@ -261,6 +261,7 @@ fn the_printed_configuration_is_yaml_and_says_how_to_start_its_backends() {
         DemoOptions {
             port: 5000,
             metrics_port: 8000,
+            admin_port: 9901,
             print_config: true,
         },
         &mut out,
@@ -271,6 +272,7 @@ fn the_printed_configuration_is_yaml_and_says_how_to_start_its_backends() {
     let yaml: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
     assert_eq!(yaml["listeners"][0]["address"], "127.0.0.1:5000");
     assert_eq!(yaml["metrics"]["address"], "127.0.0.1:8000");
+    assert_eq!(yaml["admin"]["address"], "127.0.0.1:9901");
     assert_eq!(yaml["access_log"], serde_yaml::Value::Null);
     for upstream in ["demo", "sticky"] {
         assert_eq!(
@@ -284,5 +286,6 @@ fn the_printed_configuration_is_yaml_and_says_how_to_start_its_backends() {
             yaml["upstreams"][upstream]["backends"][1]["address"],
             "127.0.0.1:5002"
         );
+        assert_eq!(yaml["upstreams"][upstream]["slow_start"], "5s");
     }
 }

@@ -150,8 +150,22 @@ async fn left(session: &mut Session) {
 pub(super) fn connected(ctx: &mut Context, reused: bool) {
     ctx.times.connected = clock::now();
     ctx.times.reused = reused;
-    if let (Some(selection), false) = (&ctx.attempts.selection, reused) {
-        selection.endpoint().record_connected(ctx.times.connected);
+    if let (Some(index), Some(selection), false) = (ctx.upstream, &ctx.attempts.selection, reused) {
+        let upstream = &ctx.live.groups()[index].upstream;
+        upstream.connected(selection, ctx.times.connected);
+    }
+}
+
+/// The request is over. If nothing went wrong, the backend has done all that was asked of it,
+/// which the beginning of an answer does not show.
+pub(super) fn finished(ctx: &mut Context) {
+    let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
+        return;
+    };
+    if ctx.attempts.response.is_some() && ctx.reject.is_none() && !ctx.attempts.counted {
+        let upstream = &ctx.live.groups()[index].upstream;
+        upstream.completed(selection, ctx.times.answered.max(ctx.times.first_byte));
+        ctx.attempts.counted = true;
     }
 }
 
@@ -191,6 +205,8 @@ pub(super) fn fail_after_connect(
         Reject::BackendReset | Reject::BadResponse => {
             failed(recorder, session, ctx, Failure::Reset)
         }
+        // A client that does not take its answer is nobody else's fault.
+        Reject::RequestTimeout if blame::client_is_slow(&error) => false,
         Reject::BackendTimeout | Reject::RequestTimeout => {
             failed(recorder, session, ctx, Failure::Timeout)
         }
@@ -202,8 +218,12 @@ pub(super) fn fail_after_connect(
 
 /// Tells everybody of a failed try, once a retry is planned or not.
 fn failed(recorder: &Recorder, session: &Session, ctx: &mut Context, failure: Failure) -> bool {
-    if let (Some(selection), false) = (&ctx.attempts.selection, ctx.attempts.counted) {
-        selection.endpoint().record_failure(clock::now(), failure);
+    if let (Some(index), Some(selection), false) =
+        (ctx.upstream, &ctx.attempts.selection, ctx.attempts.counted)
+    {
+        let upstream = &ctx.live.groups()[index].upstream;
+        upstream.failed(selection, clock::now(), failure);
+        ctx.attempts.counted = true;
     }
     plan(recorder, session, ctx, failure)
 }

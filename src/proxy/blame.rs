@@ -35,6 +35,15 @@ const fn is_connect(etype: &ErrorType) -> bool {
     )
 }
 
+/// Whether an error came about while the client was to take something.
+pub(super) fn client_is_slow(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Downstream
+        && matches!(
+            error.etype(),
+            ErrorType::WriteError | ErrorType::WriteTimedout
+        )
+}
+
 /// What a failed connection is called.
 pub(super) fn connect(error: &Error) -> Reject {
     match error.etype() {

@@ -224,6 +224,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+        attempt::finished(ctx);
         record::request(&self.recorder, session, ctx);
         ctx.attempts = context::Attempts::default();
     }

@@ -86,21 +86,18 @@ pub(super) fn answered(ctx: &mut Context) {
 
 /// Tells the backend's live state how it did.
 fn measure(status: StatusCode, ctx: &mut Context) {
-    let Some(selection) = &ctx.attempts.selection else {
+    let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
         return;
     };
+    let upstream = &ctx.live.groups()[index].upstream;
     let times = &ctx.times;
     if status.is_server_error() {
-        selection
-            .endpoint()
-            .record_failure(times.first_byte, Failure::Status(status));
+        upstream.failed(selection, times.first_byte, Failure::Status(status));
+        ctx.attempts.counted = true;
     } else {
         let first_byte = times.first_byte.since(times.connected);
-        selection
-            .endpoint()
-            .record_response(times.first_byte, first_byte);
+        upstream.answered(selection, times.first_byte, first_byte);
     }
-    ctx.attempts.counted = true;
     ctx.attempts.response = Some(status);
 }
 

@@ -37,11 +37,17 @@ pub(super) struct Passed {
     pub(super) to_backend: u64,
 }
 
-/// Passes bytes both ways until both sides have ended, one fails, or nothing moves for `idle`.
+/// Passes bytes both ways until both sides have ended, one fails, nothing moves for `idle`, or
+/// `cut` says so.
 ///
 /// The end of one side is passed on to the other, which may go on for as long
 /// as it is never silent for [`HALF_CLOSED`].
-pub(super) async fn run<C, B>(client: Side<C>, backend: Side<B>, idle: Duration) -> Passed
+pub(super) async fn run<C, B>(
+    client: Side<C>,
+    backend: Side<B>,
+    idle: Duration,
+    cut: impl Future<Output = ()>,
+) -> Passed
 where
     C: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -60,6 +66,7 @@ where
         // How a tunnel ends says nothing about anybody's health.
         _ = copy => {}
         () = activity.silence(idle) => {}
+        () = cut => {}
     }
     Passed {
         to_client: client.written,
@@ -223,7 +230,8 @@ mod tests {
             server.read_to_string(&mut asked).await.expect("text");
             (told, asked)
         };
-        let (passed, texts) = tokio::join!(run(client, backend, LONG), peers);
+        let (passed, texts) =
+            tokio::join!(run(client, backend, LONG, std::future::pending()), peers);
         assert_eq!(texts, ("telling".to_owned(), "asking".to_owned()));
         let expected = Passed {
             to_client: 7,
@@ -244,7 +252,8 @@ mod tests {
             browser.shutdown().await.expect("open");
             text
         };
-        let (passed, text) = tokio::join!(run(client, backend, LONG), heard);
+        let (passed, text) =
+            tokio::join!(run(client, backend, LONG, std::future::pending()), heard);
         assert_eq!(text, "farewell");
         assert_eq!(passed.to_backend, 0);
     }
@@ -255,6 +264,6 @@ mod tests {
         let (backend, server) = side(b"");
         drop(server);
         let chatter = async { while browser.write_all(b"more").await.is_ok() {} };
-        tokio::join!(run(client, backend, LONG), chatter);
+        tokio::join!(run(client, backend, LONG, std::future::pending()), chatter);
     }
 }

@@ -10,6 +10,8 @@
     reason = "Pingora passes its errors boxed"
 )]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode, Version, header};
@@ -230,7 +232,15 @@ impl Exchange {
         let written = session.write_response_header(header, false).await;
         written.map_err(Error::into_down)?;
         let client = client(session).await?;
-        let passed = tunnel::run(client, self.into_side(), ctx.tunnel_timeout()).await;
+        let idle = ctx.tunnel_timeout();
+        let endpoint = (ctx.attempts.selection.as_ref()).map(|one| Arc::clone(one.endpoint()));
+        let cut = async {
+            match endpoint {
+                Some(endpoint) => endpoint.cut().await,
+                None => std::future::pending().await,
+            }
+        };
+        let passed = tunnel::run(client, self.into_side(), idle, cut).await;
         ctx.body_bytes += passed.to_backend;
         ctx.tunnel_bytes = passed.to_client;
         reply::answered(ctx);

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use crate::clock;
 use crate::listen::Connections;
 use crate::observe::logging::Dropped;
-use crate::observe::metrics::{BackendState, Live, Metrics};
+use crate::observe::metrics::{Live, Metrics};
 use crate::proxy::Transport;
 use crate::snapshot::{Group, Published};
+use crate::upstream::Journal;
 
 /// Makes `metrics` report what is published and what is connected.
 pub(super) fn report(
     metrics: &Metrics,
     published: &Arc<Published<Transport>>,
     connections: &Arc<Connections>,
+    journal: &Journal,
     log: Option<Dropped>,
 ) {
     let (published, connections) = (Arc::clone(published), Arc::clone(connections));
+    let journal = journal.clone();
     metrics.set_live(Box::new(move |tell| {
         let snapshot = published.load();
         for (index, listener) in snapshot.config().listeners.iter().enumerate() {
@@ -24,6 +28,9 @@ pub(super) fn report(
                 active_connections: connections.open(index) as u64,
             });
         }
+        tell(Live::Journal {
+            lost: journal.lost(),
+        });
         if let Some(log) = &log {
             tell(Live::Log { dropped: log.get() });
         }
@@ -40,19 +47,21 @@ fn upstream(group: &Group<Transport>, tell: &mut dyn FnMut(Live<'_>)) {
         algorithm: upstream.algorithm(),
         waiting: upstream.queue().waiting() as u64,
     });
-    for member in upstream.members() {
+    let now = clock::now();
+    for (index, member) in upstream.members().iter().enumerate() {
         let endpoint = &member.endpoint;
+        let Some(status) = upstream.status(index, now) else {
+            continue;
+        };
         tell(Live::Backend {
             upstream: upstream.name(),
             backend: endpoint.name(),
             in_flight: u64::from(endpoint.in_flight()),
             connections: endpoint.connections() as u64,
             weight: f64::from(member.weight),
-            state: if endpoint.is_up() {
-                BackendState::Up
-            } else {
-                BackendState::Down
-            },
+            share: f64::from(status.share),
+            state: status.state,
+            reason: status.reason,
         });
     }
 }

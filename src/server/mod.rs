@@ -8,6 +8,7 @@ mod control;
 mod error;
 mod identity;
 mod live;
+mod oversight;
 mod panics;
 mod signals;
 
@@ -40,10 +41,14 @@ use admin::Admin;
 use closing::Closing;
 use control::Control;
 pub use error::StartError;
+use oversight::Oversight;
 pub use signals::Interrupt;
 
 /// Tries that Pingora lets one request make: more than the configuration ever allows.
 const MAX_TRIES: usize = 16;
+
+/// Events of backends that wait to be written down.
+const JOURNAL_CAPACITY: usize = 4_096;
 
 /// Kept beyond the drain, in case our own end of it fails.
 const GRACE: Duration = Duration::from_secs(5);
@@ -83,12 +88,13 @@ impl Server {
             bind::check(&config)?;
         }
         let metrics = Arc::new(Metrics::new());
-        let (reconciler, commands) = reconciler(&config, &metrics)?;
+        let (journal, events) = Journal::new(JOURNAL_CAPACITY);
+        let (reconciler, commands) = reconciler(&config, &metrics, journal)?;
         let published = Arc::clone(reconciler.published());
         let connections = Arc::new(Connections::new(&config));
         let recorder = Arc::new(recorder(&config, &metrics)?);
         let dropped = options.log.as_ref().map(LogGuard::dropped);
-        live::report(&metrics, &published, &connections, dropped);
+        live::report(&metrics, &published, &connections, &journal, dropped);
         metrics.config_loaded(clock::unix_seconds() as f64);
 
         let conf = pingora_conf(&config, &options);
@@ -121,6 +127,8 @@ impl Server {
             let admin = Admin::new(admin.clone(), reconciler, commands, Arc::clone(&lifecycle));
             pingora.add_service(background_service("admin", admin));
         }
+        let oversight = Oversight::new(&published, &metrics, events);
+        pingora.add_service(background_service("oversight", oversight));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,
@@ -165,6 +173,7 @@ fn recorder(config: &Config, metrics: &Metrics) -> Result<Recorder, StartError> 
 fn reconciler(
     config: &Arc<Config>,
     metrics: &Arc<Metrics>,
+    journal: Journal,
 ) -> Result<(Reconciler<Transport>, Commands), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -186,7 +195,7 @@ fn reconciler(
     };
     let lasting = Lasting {
         metrics: Arc::clone(metrics),
-        journal: Journal::default(),
+        journal,
         signer: Arc::new(Signer::new(config.server.secret.as_ref(), rand::random())),
         seed: rand::random(),
     };

@@ -1,280 +1,296 @@
-//! Connect failures take a backend out for a while.
+//! What requests came to takes a backend out for a while.
 //!
-//! A backend that refuses connections would cost every request that is sent
-//! there one attempt. After a connect failure it is left alone for a second,
-//! and for twice as long after each further one in a row, up to 30 s. When the
-//! time is over, one request at a time may try it; the first connection that
-//! comes about closes the breaker.
+//! A breaker is closed, open or half open. It opens when a connection is
+//! refused, when requests fail in a row or too often, or when the backend is
+//! slower than its peers. While it is open no request goes there. When the time
+//! is over it is half open: one request at a time tries the backend, and enough
+//! good answers in a row close it; a bad one opens it again, for longer.
 //!
-//! The whole state is one word, so every transition is one compare-and-swap:
-//! the microsecond at which the pause ends, the level it was computed from, and
-//! whether a probe is under way. Closed is zero, which keeps the check on the
-//! request path to one load.
+//! How long: a refused connection costs 1 s, doubled with each further one up to
+//! 30 s, and the first connection that comes about closes the breaker, because
+//! it proves the opposite of what opened it. Anything else costs `base` times
+//! the ejections in a row, capped at `max`; for each `base` of good conduct one
+//! of them is forgotten. Latency can be measured without harm to anyone, so the
+//! last `base` of such an ejection is spent measuring (see `probing`): after a
+//! first offence, all of it.
+//!
+//! The whole state is one word, so every transition is one compare-and-swap.
+//! Closed is zero, which keeps the check on the request path to one load.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::config::Ejection;
+use crate::state::Reason;
 
-/// The pause after the first failure.
+/// The pause after the first refused connection.
 pub(crate) const BASE_PAUSE: Duration = Duration::from_secs(1);
-/// No pause is longer.
+/// No such pause is longer.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// Good answers in a row that end an ejection.
+pub(crate) const PROOFS: u64 = 3;
 
 const PROBING: u64 = 1;
-const LEVEL_SHIFT: u32 = 1;
-const LEVEL_MASK: u64 = 0x7f;
-const UNTIL_SHIFT: u32 = 8;
-/// 2^5 s is beyond [`MAX_PAUSE`], so higher levels change nothing.
-const TOP_LEVEL: u64 = 6;
+const TRIP_SHIFT: u32 = 1;
+const TRIP_MASK: u64 = 0b111;
+const PROOFS_SHIFT: u32 = 4;
+const PROOFS_MASK: u64 = 0b1111;
+const COUNT_SHIFT: u32 = 8;
+const COUNT_MASK: u64 = 0x3f;
+const UNTIL_SHIFT: u32 = 14;
 
-/// Whether connections to one backend are worth a try.
-#[derive(Debug, Default)]
-pub(crate) struct Breaker(AtomicU64);
-
-/// What [`Breaker::admit`] says.
+/// What opened a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// Closed: go ahead.
-    Free,
-    /// The one probe; hand the permit back to [`Breaker::release`] when it ends.
-    Probe(Permit),
-    /// Open, or another probe is under way.
-    Refused,
+pub(crate) enum Trip {
+    /// A connection that did not come about.
+    Connect = 1,
+    /// Failures in a row.
+    Consecutive = 2,
+    /// Too large a share of failures.
+    Ratio = 3,
+    /// Slower than its peers.
+    Latency = 4,
+}
+
+impl Trip {
+    /// Whether it counts as one of the ejections that `max_ejected` bounds. A backend that
+    /// cannot be connected to is out whether we like it or not.
+    pub(crate) const fn is_counted(self) -> bool {
+        !matches!(self, Self::Connect)
+    }
+
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Self::Connect => Reason::ConnectFailed,
+            Self::Consecutive => Reason::ConsecutiveFailures,
+            Self::Ratio => Reason::FailureRatio,
+            Self::Latency => Reason::Latency,
+        }
+    }
+
+    /// How long the breaker stays open the nth time in a row.
+    fn hold(self, count: u64, ejection: &Ejection) -> Duration {
+        let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        match self {
+            Self::Connect => BASE_PAUSE
+                .saturating_mul(2_u32.saturating_pow(count - 1))
+                .min(MAX_PAUSE),
+            _ => ejection.base.saturating_mul(count).min(ejection.max),
+        }
+    }
+}
+
+/// An open breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// What opened it.
+    pub(crate) trip: Trip,
+    /// When it is half open.
+    pub(crate) until: Moment,
+    /// Openings in a row.
+    pub(crate) count: u64,
+    probing: bool,
+    proofs: u64,
 }
 
 /// The right to be the one probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Permit(u64);
 
+/// Whether requests to one backend are worth a try.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    word: AtomicU64,
+    /// Ejections in a row (upper 14 bits) and when the last one ended, in microseconds.
+    history: AtomicU64,
+}
+
+impl Open {
+    fn of(word: u64) -> Option<Self> {
+        let trip = match (word >> TRIP_SHIFT) & TRIP_MASK {
+            1 => Trip::Connect,
+            2 => Trip::Consecutive,
+            3 => Trip::Ratio,
+            4 => Trip::Latency,
+            _ => return None,
+        };
+        Some(Self {
+            trip,
+            until: Moment::from_micros(word >> UNTIL_SHIFT),
+            count: (word >> COUNT_SHIFT) & COUNT_MASK,
+            probing: word & PROBING != 0,
+            proofs: (word >> PROOFS_SHIFT) & PROOFS_MASK,
+        })
+    }
+
+    fn word(self) -> u64 {
+        (self.until.as_micros() << UNTIL_SHIFT)
+            | (self.count.min(COUNT_MASK) << COUNT_SHIFT)
+            | (self.proofs.min(PROOFS_MASK) << PROOFS_SHIFT)
+            | ((self.trip as u64) << TRIP_SHIFT)
+            | u64::from(self.probing)
+    }
+
+    fn new(trip: Trip, count: u64, now: Moment, ejection: &Ejection) -> Self {
+        Self {
+            trip,
+            until: now.after(trip.hold(count, ejection)),
+            count,
+            probing: false,
+            proofs: 0,
+        }
+    }
+
+    /// Whether it is half open.
+    pub(crate) fn is_half_open(self, now: Moment) -> bool {
+        self.until <= now
+    }
+
+    /// Since when it may be measured at the pace that hurts nobody.
+    pub(crate) fn measured_from(self, ejection: &Ejection) -> Option<Moment> {
+        let held = self.trip.hold(self.count, ejection);
+        let before = held.saturating_sub(held.min(ejection.base));
+        (self.trip == Trip::Latency).then(|| self.opened(ejection).after(before))
+    }
+
+    /// Whether a probe is under way.
+    pub(crate) const fn is_probing(self) -> bool {
+        self.probing
+    }
+
+    /// Whether it opened so recently that not even a panic changes anything.
+    pub(crate) fn is_fresh(self, now: Moment, ejection: &Ejection) -> bool {
+        now < self.opened(ejection).after(BASE_PAUSE)
+    }
+
+    fn opened(self, ejection: &Ejection) -> Moment {
+        let held = u64::try_from(self.trip.hold(self.count, ejection).as_micros());
+        let until = self.until.as_micros();
+        Moment::from_micros(until.saturating_sub(held.unwrap_or(u64::MAX)))
+    }
+}
+
 impl Breaker {
-    /// Whether the last connection came about.
+    /// Whether requests go there. Sequentially consistent for the queue's sake, see there.
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.word.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether [`Self::admit`] would let a request through.
-    pub(crate) fn would_admit(&self, now: Moment) -> bool {
-        // Sequentially consistent for the queue's sake, see there.
-        let word = self.0.load(Ordering::SeqCst);
-        word == 0 || (word & PROBING == 0 && until(word) <= now)
+    /// How it is open; `None` when it is closed.
+    pub(crate) fn open(&self) -> Option<Open> {
+        Open::of(self.word.load(Ordering::SeqCst))
     }
 
-    /// Lets a request through, or not.
-    pub(crate) fn admit(&self, now: Moment) -> Admission {
-        let word = self.0.load(Ordering::Relaxed);
-        if word == 0 {
-            return Admission::Free;
-        }
-        if word & PROBING != 0 || until(word) > now {
-            return Admission::Refused;
-        }
-        let probing = word | PROBING;
-        match self
-            .0
-            .compare_exchange(word, probing, Ordering::AcqRel, Ordering::Relaxed)
-        {
-            Ok(_) => Admission::Probe(Permit(probing)),
-            Err(0) => Admission::Free,
-            Err(_) => Admission::Refused,
-        }
+    /// Opens a closed breaker; whether it did.
+    pub(crate) fn trip(&self, now: Moment, trip: Trip, ejection: &Ejection) -> bool {
+        let count = match trip {
+            Trip::Connect => 1,
+            _ => self.remembered(now, ejection) + 1,
+        };
+        let open = Open::new(trip, count, now, ejection);
+        self.swap(0, open.word())
     }
 
-    /// Ends a probe. One that neither connected nor failed leaves its place to the next.
+    /// A connection to an open backend failed. Gives back what it was open for, if this is why it
+    /// is open now.
+    ///
+    /// During a pause nothing changes: requests that failed together are one failure.
+    pub(crate) fn refused(&self, now: Moment, ejection: &Ejection) -> Option<Trip> {
+        let word = self.word.load(Ordering::Acquire);
+        let open = Open::of(word)?;
+        let count = match open.trip {
+            Trip::Connect if open.until <= now => open.count + 1,
+            // A panic has sent somebody there in the middle of the pause.
+            Trip::Connect if open.probing => open.count,
+            Trip::Connect => return None,
+            _ => 1,
+        };
+        self.swap(word, Open::new(Trip::Connect, count, now, ejection).word())
+            .then_some(open.trip)
+    }
+
+    /// Takes the place of the one probe.
+    pub(crate) fn probe(&self) -> Option<Permit> {
+        let word = self.word.load(Ordering::Acquire);
+        let open = Open::of(word).filter(|open| !open.probing)?;
+        let probing = Open {
+            probing: true,
+            ..open
+        };
+        self.swap(word, probing.word())
+            .then(|| Permit(probing.word()))
+    }
+
+    /// Ends a probe that neither succeeded nor failed: its place is the next one's.
     pub(crate) fn release(&self, permit: Permit) {
         // Anything else in the word means that the probe has been decided.
-        let _ = self.0.compare_exchange(
-            permit.0,
-            permit.0 & !PROBING,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        self.swap(permit.0, permit.0 & !PROBING);
     }
 
-    /// A connection failed. Says whether that opened a closed breaker.
-    ///
-    /// During a pause this changes nothing: requests that failed together are one failure.
-    pub(crate) fn failed(&self, now: Moment) -> bool {
-        let opened = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
-                (word == 0 || until(word) <= now).then(|| open(now, level(word)))
-            });
-        opened == Ok(0)
+    /// A probe succeeded; whether that closed the breaker.
+    pub(crate) fn proved(&self, permit: Permit, now: Moment) -> bool {
+        let Some(open) = Open::of(permit.0) else {
+            return false;
+        };
+        let proofs = open.proofs + 1;
+        if open.trip == Trip::Connect || proofs >= PROOFS {
+            return self.swap(permit.0, 0) && self.closed(open, now);
+        }
+        let further = Open {
+            proofs,
+            probing: false,
+            ..open
+        };
+        self.swap(permit.0, further.word());
+        false
     }
 
-    /// A connection came about. Says whether that closed an open breaker.
+    /// A probe failed: what was proved is void, and after the pause, another one begins.
+    pub(crate) fn disproved(&self, permit: Permit, now: Moment, ejection: &Ejection) {
+        let Some(open) = Open::of(permit.0) else {
+            return;
+        };
+        let next = if open.is_half_open(now) {
+            Open::new(open.trip, open.count + 1, now, ejection)
+        } else {
+            Open {
+                proofs: 0,
+                probing: false,
+                ..open
+            }
+        };
+        self.swap(permit.0, next.word());
+    }
+
+    /// A connection came about; whether that closed the breaker.
     pub(crate) fn connected(&self) -> bool {
-        !self.is_closed() && self.0.swap(0, Ordering::SeqCst) != 0
+        let word = self.word.load(Ordering::Acquire);
+        Open::of(word).is_some_and(|open| open.trip == Trip::Connect) && self.swap(word, 0)
     }
 
-    /// A backend answered, perhaps on a connection from before the failure, so this counts
-    /// only once the pause is over. Says whether that closed an open breaker.
-    pub(crate) fn answered(&self, now: Moment) -> bool {
-        let word = self.0.load(Ordering::Relaxed);
-        word != 0
-            && until(word) <= now
-            && self
-                .0
-                .compare_exchange(word, 0, Ordering::SeqCst, Ordering::Relaxed)
-                .is_ok()
+    /// Ejections in a row, as far as they are not forgotten.
+    pub(crate) fn remembered(&self, now: Moment, ejection: &Ejection) -> u64 {
+        let history = self.history.load(Ordering::Acquire);
+        let ended = Moment::from_micros(history & ((1 << 50) - 1));
+        let forgotten = now.since(ended).as_micros() / ejection.base.as_micros().max(1);
+        (history >> 50).saturating_sub(u64::try_from(forgotten).unwrap_or(u64::MAX))
     }
-}
 
-/// The pause after `level` failures in a row before this one.
-fn pause(level: u64) -> Duration {
-    let doubled = 2u32.saturating_pow(u32::try_from(level).unwrap_or(u32::MAX));
-    BASE_PAUSE.saturating_mul(doubled).min(MAX_PAUSE)
-}
+    fn closed(&self, open: Open, now: Moment) -> bool {
+        if open.trip.is_counted() {
+            let history = (open.count << 50) | (now.as_micros() & ((1 << 50) - 1));
+            self.history.store(history, Ordering::Release);
+        }
+        true
+    }
 
-fn open(now: Moment, level: u64) -> u64 {
-    let until = now.after(pause(level)).as_micros();
-    let next = (level + 1).min(TOP_LEVEL);
-    (until << UNTIL_SHIFT) | (next << LEVEL_SHIFT)
-}
-
-fn until(word: u64) -> Moment {
-    Moment::from_micros(word >> UNTIL_SHIFT)
-}
-
-fn level(word: u64) -> u64 {
-    (word >> LEVEL_SHIFT) & LEVEL_MASK
+    fn swap(&self, from: u64, to: u64) -> bool {
+        self.word
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What the breaker should be, in plain words.
-    #[derive(Default)]
-    struct Model {
-        failures: u32,
-        until: Option<Moment>,
-        probe: Option<Permit>,
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Wait(u64),
-        Fail,
-        Connect,
-        Answer,
-        Admit,
-        Cancel,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0_u64..40_000).prop_map(Step::Wait),
-            Just(Step::Fail),
-            Just(Step::Connect),
-            Just(Step::Answer),
-            Just(Step::Admit),
-            Just(Step::Cancel),
-        ]
-    }
-
-    impl Model {
-        fn paused(&self, now: Moment) -> bool {
-            self.until.is_some_and(|until| now < until)
-        }
-
-        fn fail(&mut self, now: Moment) {
-            if !self.paused(now) {
-                let seconds = 2_u64.pow(self.failures.min(10)).min(30);
-                self.failures += 1;
-                self.until = Some(now.after(Duration::from_secs(seconds)));
-                self.probe = None;
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn behaves_like_the_model(steps in prop::collection::vec(step(), 0..60)) {
-            let breaker = Breaker::default();
-            let mut model = Model::default();
-            let mut now = Moment::from_micros(1);
-            for step in steps {
-                match step {
-                    Step::Wait(millis) => now = now.after(Duration::from_millis(millis)),
-                    Step::Fail => {
-                        prop_assert_eq!(breaker.failed(now), model.until.is_none());
-                        model.fail(now);
-                    }
-                    Step::Connect => {
-                        prop_assert_eq!(breaker.connected(), model.until.is_some());
-                        model = Model::default();
-                    }
-                    Step::Answer => {
-                        let closes = model.until.is_some() && !model.paused(now);
-                        prop_assert_eq!(breaker.answered(now), closes);
-                        if closes {
-                            model = Model::default();
-                        }
-                    }
-                    Step::Admit => match breaker.admit(now) {
-                        Admission::Free => prop_assert!(model.until.is_none()),
-                        Admission::Probe(permit) => {
-                            prop_assert!(model.until.is_some() && !model.paused(now));
-                            prop_assert!(model.probe.replace(permit).is_none());
-                        }
-                        Admission::Refused => {
-                            prop_assert!(model.paused(now) || model.probe.is_some());
-                        }
-                    },
-                    Step::Cancel => {
-                        if let Some(permit) = model.probe.take() {
-                            breaker.release(permit);
-                        }
-                    }
-                }
-                let admits = !model.paused(now) && model.probe.is_none();
-                prop_assert_eq!(breaker.would_admit(now), admits);
-                prop_assert_eq!(breaker.is_closed(), model.until.is_none());
-            }
-        }
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_maximum() {
-        let breaker = Breaker::default();
-        let mut now = Moment::from_micros(5);
-        for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            breaker.failed(now);
-            let end = now.after(Duration::from_secs(seconds));
-            assert!(!breaker.would_admit(Moment::from_micros(end.as_micros() - 1)));
-            assert!(breaker.would_admit(end));
-            now = end;
-        }
-    }
-
-    #[test]
-    fn failures_together_are_one() {
-        let breaker = Breaker::default();
-        let now = Moment::from_micros(5);
-        assert!(breaker.failed(now));
-        for _ in 0..100 {
-            assert!(!breaker.failed(now));
-        }
-        assert!(breaker.would_admit(now.after(BASE_PAUSE)));
-    }
-
-    #[test]
-    fn an_old_permit_frees_nothing() {
-        let breaker = Breaker::default();
-        let now = Moment::from_micros(5);
-        breaker.failed(now);
-        let now = now.after(BASE_PAUSE);
-        let Admission::Probe(old) = breaker.admit(now) else {
-            panic!("no probe");
-        };
-        breaker.failed(now);
-        let now = now.after(BASE_PAUSE * 2);
-        assert!(matches!(breaker.admit(now), Admission::Probe(_)));
-        breaker.release(old);
-        assert_eq!(breaker.admit(now), Admission::Refused);
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use super::event::Journal;
 use super::group::Group;
 use super::hash_key::bytes_key;
 use super::member::{Member, Resolved, host_name};
+use super::rules::Rules;
 use super::select::Upstream;
 use super::sticky::{Signer, Stickiness};
 use super::tier::Tier;
@@ -50,11 +51,19 @@ impl Upstream {
         previous: Option<&Self>,
     ) -> Self {
         let group = previous.map_or_else(
-            || Arc::new(Group::new(config.queue.size)),
+            || Arc::new(Group::new(&config.name, context.journal)),
             |previous| Arc::clone(&previous.group),
         );
         group.queue.resize(config.queue.size);
-        let members = members(&config.name, resolved, previous, &group);
+        let rules = Rules {
+            health: config.health.clone(),
+            slow_start: config.slow_start,
+        };
+        let members = members(config, resolved, previous, &group, context.now);
+        group.bound_ejections(members.len(), config.health.ejection.max_ejected);
+        for member in &members {
+            member.endpoint.take_up(context.now, &rules);
+        }
         let primaries = members.iter().filter(|member| !member.backup).count();
         let seed = context.seed ^ bytes_key(config.name.as_bytes());
         let tier = |range, index: usize| {
@@ -74,13 +83,15 @@ impl Upstream {
             .map(|settings| Stickiness::new(settings, &config.name, context.signer, addresses));
         Self {
             name: config.name.clone(),
-            algorithm: match config.algorithm {
-                Choice::Fixed(algorithm) => algorithm,
-                Choice::Adaptive => Algorithm::WeightedRoundRobin,
+            fixed: match config.algorithm {
+                Choice::Fixed(algorithm) => Some(algorithm),
+                Choice::Adaptive => None,
             },
             hash_key: config.hash_key.clone(),
             cap: config.max_in_flight_per_backend,
+            start: adaptive::start(members[..primaries].iter().map(|member| member.weight)),
             panic_threshold: config.panic_threshold,
+            rules,
             availability: Availability::new(&tiers, &members, &group),
             members,
             tiers,
@@ -92,10 +103,11 @@ impl Upstream {
 
 /// One member for each address, primaries first, otherwise in order.
 fn members(
-    upstream: &str,
+    config: &config::Upstream,
     resolved: &[Resolved],
     previous: Option<&Upstream>,
     group: &Arc<Group>,
+    now: Moment,
 ) -> Box<[Member]> {
     let kept: HashMap<SocketAddr, &Arc<Endpoint>> = previous
         .into_iter()
@@ -118,8 +130,10 @@ fn members(
                 .filter(|endpoint| endpoint.name() == one.name)
                 .map_or_else(
                     || {
-                        let name = one.name.clone();
-                        Arc::new(Endpoint::new(name, one.address, Arc::clone(group)))
+                        let joined = previous.is_some();
+                        let group = Arc::clone(group);
+                        let new = Endpoint::new(&one.name, one.address, group, joined, now);
+                        Arc::new(new)
                     },
                     |endpoint| Arc::clone(endpoint),
                 );
@@ -133,6 +147,7 @@ fn members(
         })
         .collect();
     if seen.len() > MAX_MEMBERS {
+        let upstream = &config.name;
         log::warn!("upstream {upstream}: only the first {MAX_MEMBERS} backends are used");
     }
     members.sort_by_key(|member| member.backup);

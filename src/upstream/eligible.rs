@@ -1,27 +1,43 @@
 //! Who may get a request: the one place that decides it.
 //!
-//! A backend qualifies when it has not been tried for this request, is below
-//! its in-flight cap, and its breaker lets the request through; in a panic the
-//! breaker is not asked, the cap always. Balancers see the backends of a tier
-//! only through [`Candidates`].
+//! A backend qualifies when it has not been tried for this request, nothing
+//! speaks against it, and it is below its in-flight cap. What speaks against it:
+//! the operator, a heartbeat that is overdue, its checks, an open breaker. In a
+//! panic, checks and ejections are opinions and do not count; a connection
+//! refused a moment ago is a fact and does.
+//!
+//! A backend whose share is cut or still growing qualifies for that share of the
+//! requests only: each request draws a lot. That works for every algorithm
+//! alike, hashes included, and needs no weight to change. When nobody else is
+//! left the lot is not asked.
+//!
+//! Balancers see the backends of a tier only through [`Candidates`].
 
 use super::ask::Tried;
+use super::breaker::Trip;
 use super::draw::{Alias, Draws};
 use super::endpoint::Endpoint;
+use super::gate::{FULL, Gating, Verdict, Wish};
 use super::group::Group;
 use super::member::Member;
+use super::rules::Rules;
 use crate::clock::Moment;
 
 /// Random draws before the rest of the tier is scanned.
 const DRAWS: usize = 8;
 
+/// Makes the lots of one request independent of each other and of its other draws.
+const LOT: u64 = 0xd1b5_4a32_d192_ed03;
+
 /// Whether a backend's health counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// Only backends that are up.
+    /// Only backends that are available.
     Respected,
-    /// Too few are up: any will do.
+    /// Too few are available: any will do that was found up before.
     Ignored,
+    /// None is available: any will do.
+    Desperate,
 }
 
 /// Whether a backend may get the request, and if not, why.
@@ -31,8 +47,10 @@ pub(crate) enum Standing {
     Eligible,
     /// The request has been there.
     Tried,
-    /// Its breaker is open.
-    Down,
+    /// Something speaks against it.
+    Out,
+    /// Its share is cut or still growing, and this request is not part of it.
+    Withheld,
     /// It is at its in-flight cap.
     Full,
 }
@@ -56,6 +74,12 @@ pub(crate) struct Candidates<'a> {
     pub(crate) cap: u32,
     /// The present moment.
     pub(crate) now: Moment,
+    /// By which rules the evidence is judged.
+    pub(crate) rules: &'a Rules,
+    /// Whether the client's cookie names the backend.
+    pub(crate) sticky: bool,
+    /// The lot that decides on reduced shares; `None` gives every backend its full share.
+    pub(crate) lot: Option<u64>,
     /// What the upstream's endpoints share.
     pub(crate) group: &'a Group,
 }
@@ -87,14 +111,55 @@ impl Candidates<'_> {
     pub(crate) fn standing(&self, index: usize) -> Standing {
         let endpoint = self.endpoint(index);
         if self.tried.contains(self.offset + index) {
-            Standing::Tried
-        } else if self.health == Health::Respected && !endpoint.would_admit(self.now) {
-            Standing::Down
-        } else if endpoint.in_flight() >= self.cap {
+            return Standing::Tried;
+        }
+        let gating = endpoint.gate.load();
+        if !(gating.is_clear() && endpoint.breaker.is_closed()) {
+            if self.speaks_against(endpoint, gating) {
+                return Standing::Out;
+            }
+            if self.is_withheld(endpoint, index) {
+                return Standing::Withheld;
+            }
+        }
+        if endpoint.in_flight() >= self.cap {
             Standing::Full
         } else {
             Standing::Eligible
         }
+    }
+
+    fn speaks_against(&self, endpoint: &Endpoint, gating: Gating) -> bool {
+        let operator = match gating.wish() {
+            Wish::Active => false,
+            Wish::Draining => !(self.sticky && self.now < endpoint.deadline()),
+            Wish::Maintenance => true,
+        };
+        if operator || endpoint.is_overdue(self.now) {
+            return true;
+        }
+        match self.health {
+            Health::Respected => {
+                gating.verdict() != Verdict::Passing || !endpoint.breaker.is_closed()
+            }
+            Health::Ignored if gating.verdict() == Verdict::Unknown => true,
+            Health::Ignored | Health::Desperate => endpoint.breaker.open().is_some_and(|open| {
+                open.trip == Trip::Connect
+                    && (self.rules.has_checks()
+                        || open.is_probing()
+                        || open.is_fresh(self.now, &self.rules.health.ejection))
+            }),
+        }
+    }
+
+    fn is_withheld(&self, endpoint: &Endpoint, index: usize) -> bool {
+        let Some(lot) = self.lot.filter(|_| self.health == Health::Respected) else {
+            return false;
+        };
+        let share = endpoint.share(self.now, self.rules);
+        share < FULL
+            && Draws::new(lot ^ (index as u64 + 1).wrapping_mul(LOT)).below(u64::from(FULL))
+                >= u64::from(share)
     }
 
     /// An eligible one at random, each as likely as the other.

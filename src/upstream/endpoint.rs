@@ -2,19 +2,25 @@
 //!
 //! Keyed by upstream and address; it outlives every rebuild of the upstream, so
 //! that a change of configuration forgets neither what is in flight nor what
-//! was measured. All of it is in atomics and written by whoever handles a
-//! request.
+//! was measured. All of it is in atomics. This file holds the parts and the
+//! slots; what requests, checks and the operator change is in `evidence`, and
+//! whether a request may come is in `eligible`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use super::breaker::{Admission, Breaker, Permit};
-use super::failure::Failure;
+use tokio::sync::Notify;
+
+use super::breaker::{Breaker, Permit};
+use super::condition::Condition;
+use super::failures::Failures;
+use super::gate::Gate;
 use super::group::Group;
 use super::latency::Latency;
+use super::tally::Tally;
 use crate::clock::Moment;
+use crate::state::{Reason, State};
 
 /// The live state of one backend.
 ///
@@ -23,26 +29,60 @@ use crate::clock::Moment;
 #[repr(align(64))]
 pub struct Endpoint {
     in_flight: AtomicU32,
-    breaker: Breaker,
-    latency: Latency,
+    pub(super) gate: Gate,
+    pub(super) breaker: Breaker,
+    pub(super) latency: Latency,
+    pub(super) tally: Tally,
     picked_at: AtomicU64,
     connections: AtomicUsize,
-    group: Arc<Group>,
+    pub(super) failures: Failures,
+    /// Checks in a row that passed or failed.
+    pub(super) checks: AtomicU32,
+    /// A drain's deadline, in microseconds.
+    pub(super) deadline: AtomicU64,
+    /// When the heartbeat is overdue, in microseconds.
+    pub(super) expires: AtomicU64,
+    /// When the slow start began, in microseconds.
+    pub(super) warm_from: AtomicU64,
+    pub(super) condition: Condition,
+    cut: Notify,
+    pub(super) group: Arc<Group>,
     address: SocketAddr,
-    name: String,
+    name: Arc<str>,
+    /// Whether it joined an upstream that was already at work.
+    pub(super) joined: bool,
+    /// Whether an upstream has taken it up yet.
+    pub(super) taken_up: AtomicBool,
 }
 
 impl Endpoint {
-    pub(crate) fn new(name: String, address: SocketAddr, group: Arc<Group>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        address: SocketAddr,
+        group: Arc<Group>,
+        joined: bool,
+        now: Moment,
+    ) -> Self {
         Self {
             in_flight: AtomicU32::new(0),
+            gate: Gate::default(),
             breaker: Breaker::default(),
             latency: Latency::default(),
+            tally: Tally::default(),
             picked_at: AtomicU64::new(0),
             connections: AtomicUsize::new(0),
+            failures: Failures::default(),
+            checks: AtomicU32::new(0),
+            deadline: AtomicU64::new(0),
+            expires: AtomicU64::new(0),
+            warm_from: AtomicU64::new(0),
+            condition: Condition::new(now, State::Up, Reason::Healthy),
+            cut: Notify::new(),
             group,
             address,
-            name,
+            name: name.into(),
+            joined,
+            taken_up: AtomicBool::new(false),
         }
     }
 
@@ -50,6 +90,10 @@ impl Endpoint {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Where to connect to.
@@ -71,10 +115,10 @@ impl Endpoint {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Whether the last attempt to connect came about.
+    /// Whether it was last seen in a state in which it takes requests.
     #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.breaker.is_closed()
+    pub fn is_available(&self) -> bool {
+        self.condition.state().is_available()
     }
 
     /// Peak EWMA of the time to first byte in microseconds at `now`, without the penalty for
@@ -94,41 +138,14 @@ impl Endpoint {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A new connection came about. Not for one that was reused.
-    pub fn record_connected(&self, _now: Moment) {
-        self.came_up(self.breaker.connected());
+    /// Ready when what is under way without an end of its own (a tunnel) has to end: the deadline
+    /// of a drain has passed.
+    pub async fn cut(&self) {
+        self.cut.notified().await;
     }
 
-    /// The backend answered, `first_byte` after the request was sent. An attempt is reported
-    /// either here or as a failure, never as both.
-    pub fn record_response(&self, now: Moment, first_byte: Duration) {
-        self.latency.record(now, first_byte, self.group.median());
-        self.came_up(self.breaker.answered(now));
-    }
-
-    /// An attempt failed through the backend's fault.
-    ///
-    /// A connect failure is the breaker's business alone: once the backend is back, nothing it
-    /// did is left to be held against it.
-    pub fn record_failure(&self, now: Moment, failure: Failure) {
-        match failure {
-            Failure::Connect => {
-                if self.breaker.failed(now) {
-                    self.group.went_down();
-                }
-            }
-            Failure::Status(_) => {
-                self.latency.penalise(now);
-                self.came_up(self.breaker.answered(now));
-            }
-            Failure::Reset | Failure::Timeout => self.latency.penalise(now),
-        }
-    }
-
-    fn came_up(&self, closed: bool) {
-        if closed {
-            self.group.came_up();
-        }
+    pub(super) fn cut_off(&self) {
+        self.cut.notify_waiters();
     }
 
     /// What `weighted_response_time` multiplies with the requests in flight, in microseconds.
@@ -151,11 +168,6 @@ impl Endpoint {
         Moment::from_micros(self.picked_at.load(Ordering::Relaxed))
     }
 
-    /// Whether the breaker would let a request through.
-    pub(crate) fn would_admit(&self, now: Moment) -> bool {
-        self.breaker.would_admit(now)
-    }
-
     /// Takes a slot while fewer than `cap` are taken.
     pub(crate) fn take_slot(self: &Arc<Self>, now: Moment, cap: u32) -> Option<Slot> {
         self.in_flight
@@ -168,22 +180,27 @@ impl Endpoint {
         Some(Slot(Arc::clone(self)))
     }
 
-    /// Asks the breaker to let a request through, as its one probe or, with `None`, as one of many.
-    pub(crate) fn admit(self: &Arc<Self>, now: Moment) -> Result<Option<Probe>, Refused> {
-        match self.breaker.admit(now) {
-            Admission::Free => Ok(None),
-            Admission::Probe(permit) => Ok(Some(Probe {
-                endpoint: Arc::clone(self),
-                permit,
-            })),
-            Admission::Refused => Err(Refused),
-        }
+    /// Takes the place of the one probe of a breaker that is open.
+    pub(crate) fn take_probe(self: &Arc<Self>) -> Option<Probe> {
+        Some(Probe {
+            permit: self.breaker.probe()?,
+            endpoint: Arc::clone(self),
+            decided: AtomicBool::new(false),
+        })
     }
 }
 
-/// The breaker does not let the request through.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Refused;
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if self
+            .breaker
+            .open()
+            .is_some_and(|open| open.trip.is_counted())
+        {
+            self.group.return_ejection();
+        }
+    }
+}
 
 /// A request in flight; dropping it frees the slot and wakes one request that waits.
 #[derive(Debug)]
@@ -207,10 +224,21 @@ impl Drop for Slot {
 pub(crate) struct Probe {
     endpoint: Arc<Endpoint>,
     permit: Permit,
+    decided: AtomicBool,
+}
+
+impl Probe {
+    /// The right to decide, once.
+    pub(crate) fn decide(&self) -> Option<Permit> {
+        (!self.decided.swap(true, Ordering::AcqRel)).then_some(self.permit)
+    }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.endpoint.breaker.release(self.permit);
+        if let Some(permit) = self.decide() {
+            self.endpoint.breaker.release(permit);
+        }
+        self.endpoint.group.look_for_probes();
     }
 }

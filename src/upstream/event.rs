@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::state::{Reason, State};
 use crate::clock::Moment;
 use crate::config::Algorithm;
+use crate::state::{Reason, State};
 
 /// Something that happened in an upstream.
 #[derive(Clone, Debug)]

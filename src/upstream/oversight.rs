@@ -1,10 +1,15 @@
 //! What the control plane tells an upstream about its backends, and asks it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::breaker::Trip;
+use super::endpoint::Endpoint;
+use super::gate::{FULL, Verdict, Wish};
+use super::rules::Rules;
 use super::select::Upstream;
-use super::state::{Reason, State};
 use crate::clock::Moment;
+use crate::state::{Reason, State};
 
 /// What the operator wants of a backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,41 +48,167 @@ pub struct Status {
     pub until: Option<Moment>,
     /// Share of its configured weight that it gets, between 0 and 1.
     pub share: f32,
-    /// Ejections in a row.
+    /// Ejections in a row, as far as they are not forgotten.
     pub ejections: u32,
 }
 
+/// Checks in a row are counted up to here.
+const MOST_CHECKS: u32 = 0xffff;
+const FAILED_SHIFT: u32 = 16;
+
 impl Upstream {
-    /// A check of the member at this position ended.
-    pub fn record_check(&self, _member: usize, _now: Moment, _result: Result<(), CheckFailure>) {}
+    /// A check of the member at this position ended. Without active checks in the configuration
+    /// it says nothing.
+    pub fn record_check(&self, member: usize, now: Moment, result: Result<(), CheckFailure>) {
+        let (Some(active), Some(member)) = (&self.rules.health.active, self.members.get(member))
+        else {
+            return;
+        };
+        let endpoint = &member.endpoint;
+        match result {
+            Ok(()) => self.check_passed(endpoint, now, active.rise),
+            Err(failure) => self.check_failed(endpoint, now, active.fall, failure),
+        }
+    }
+
+    fn check_passed(&self, endpoint: &Endpoint, now: Moment, rise: u32) {
+        let before = endpoint.checks.load(Ordering::Acquire);
+        let passed = ((before & MOST_CHECKS) + 1).min(MOST_CHECKS);
+        endpoint.checks.store(passed, Ordering::Release);
+        let verdict = endpoint.gate.load().verdict();
+        // A backend nobody knows is up with its first passing check, one that failed after `rise`.
+        if verdict == Verdict::Unknown || (verdict == Verdict::Failing && passed >= rise) {
+            endpoint.gate.set_verdict(Verdict::Passing);
+            if verdict == Verdict::Failing || endpoint.joined {
+                endpoint.warm_up(now, &self.rules);
+            }
+        }
+        if passed >= rise
+            && endpoint
+                .breaker
+                .open()
+                .is_some_and(|open| open.trip == Trip::Connect)
+            && endpoint.breaker.connected()
+        {
+            endpoint.warm_up(now, &self.rules);
+        }
+        endpoint.settle(now, &self.rules, None);
+    }
+
+    fn check_failed(&self, endpoint: &Endpoint, now: Moment, fall: u32, failure: CheckFailure) {
+        let before = endpoint.checks.load(Ordering::Acquire);
+        let failed = ((before >> FAILED_SHIFT) + 1).min(MOST_CHECKS);
+        endpoint
+            .checks
+            .store(failed << FAILED_SHIFT, Ordering::Release);
+        let detail = match failure {
+            CheckFailure::Refused => {
+                self.refused(endpoint, now);
+                endpoint
+                    .checks
+                    .store(failed << FAILED_SHIFT, Ordering::Release);
+                None
+            }
+            CheckFailure::Failed(words) => Some(words),
+        };
+        if failed >= fall && endpoint.gate.load().verdict() != Verdict::Failing {
+            endpoint.gate.set_verdict(Verdict::Failing);
+        }
+        endpoint.settle(now, &self.rules, detail);
+    }
 
     /// The operator's wish for the member at this position, effective on the next selection.
-    pub fn set_mode(&self, _member: usize, _now: Moment, _mode: Mode) {}
+    pub fn set_mode(&self, member: usize, now: Moment, mode: Mode) {
+        let Some(member) = self.members.get(member) else {
+            return;
+        };
+        let endpoint = &member.endpoint;
+        let wish = match mode {
+            Mode::Active => Wish::Active,
+            Mode::Draining { until } => {
+                let until = until.as_micros();
+                endpoint.deadline.store(until, Ordering::Release);
+                Wish::Draining
+            }
+            Mode::Maintenance => Wish::Maintenance,
+        };
+        let before = endpoint.gate.set_wish(wish);
+        if wish == Wish::Active && before == Wish::Maintenance {
+            endpoint.warm_up(now, &self.rules);
+        }
+        endpoint.settle(now, &self.rules, None);
+    }
 
     /// The member at this position reported itself; it leaves the rotation when `ttl` passes
     /// without another report.
-    pub fn renew(&self, _member: usize, _now: Moment, _ttl: Duration) {}
-
-    /// What is known about the member at this position.
-    #[must_use]
-    pub fn status(&self, _member: usize, now: Moment) -> Status {
-        Status {
-            state: State::Up,
-            reason: Reason::Healthy,
-            since: now,
-            until: None,
-            share: 1.0,
-            ejections: 0,
+    pub fn renew(&self, member: usize, now: Moment, ttl: Duration) {
+        let Some(member) = self.members.get(member) else {
+            return;
+        };
+        let endpoint = &member.endpoint;
+        let late = endpoint.is_overdue(now);
+        let expires = now.after(ttl).as_micros();
+        endpoint.expires.store(expires, Ordering::Release);
+        endpoint.gate.expect_heartbeat();
+        if late {
+            endpoint.warm_up(now, &self.rules);
         }
+        endpoint.settle(now, &self.rules, None);
+    }
+
+    /// What is known about the member at this position; `None` where there is none.
+    #[must_use]
+    pub fn status(&self, member: usize, now: Moment) -> Option<Status> {
+        let endpoint = &self.members.get(member)?.endpoint;
+        endpoint.settle(now, &self.rules, None);
+        let condition = &endpoint.condition;
+        let state = condition.state();
+        let open = endpoint.breaker.open();
+        Some(Status {
+            state,
+            reason: condition.reason(),
+            since: condition.since(),
+            until: match state {
+                State::Draining => Some(endpoint.deadline()),
+                State::Ejected | State::Down => open.map(|open| open.until),
+                State::Up | State::Warming | State::Suspect => endpoint.expires(),
+                _ => None,
+            },
+            share: match state {
+                State::Up | State::Warming | State::Suspect => {
+                    endpoint.share(now, &self.rules) as f32 / FULL as f32
+                }
+                _ => 0.0,
+            },
+            ejections: u32::try_from(open.filter(|open| open.trip.is_counted()).map_or_else(
+                || {
+                    endpoint
+                        .breaker
+                        .remembered(now, &self.rules.health.ejection)
+                },
+                |open| open.count,
+            ))
+            .unwrap_or(u32::MAX),
+        })
     }
 }
 
-/// What watching one upstream needs to remember. It outlives the upstream's rebuilds.
-#[derive(Debug, Default)]
-pub struct Overseer {}
-
-impl Overseer {
-    /// Does what is due at `now`: judges a window of latencies, reconsiders the algorithm, notices
-    /// what time alone has changed. To be called about every 50 ms.
-    pub fn tick(&mut self, _upstream: &Upstream, _now: Moment) {}
+impl Endpoint {
+    /// An upstream with these rules takes it up: for the first time, or once more after a change.
+    pub(super) fn take_up(&self, now: Moment, rules: &Rules) {
+        let is_new = !self.taken_up.swap(true, Ordering::AcqRel);
+        if !rules.has_checks() {
+            // A verdict of checks that are no longer made would stand forever.
+            self.gate.set_verdict(Verdict::Passing);
+        } else if is_new && !rules.health.initially_up {
+            self.gate.set_verdict(Verdict::Unknown);
+        }
+        if is_new && self.joined && self.gate.load().verdict() == Verdict::Passing {
+            self.warm_up(now, rules);
+        }
+        if rules.health.outlier.is_none() {
+            self.gate.set_cut(FULL);
+        }
+        self.settle(now, rules, None);
+    }
 }

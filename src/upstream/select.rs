@@ -5,12 +5,15 @@ use std::sync::Arc;
 use super::ask::Ask;
 use super::availability::{Availability, Up};
 use super::balance::Request;
+use super::breaker::Trip;
 use super::draw::Draws;
 use super::eligible::{Candidates, Health, Standing};
+use super::gate::{Verdict, Wish};
 use super::group::Group;
 use super::member::Member;
 use super::queue::Queue;
 use super::retry;
+use super::rules::Rules;
 use super::selection::{PickReason, Selection, Unavailable};
 use super::sticky::Stickiness;
 use super::tier::Tier;
@@ -19,15 +22,31 @@ use crate::config::{Algorithm, HashKey, Percent};
 /// Times a balancer is asked again when others were faster to the slot it chose.
 const RACES: usize = 4;
 
+/// One request in so many may measure an ejected backend.
+const EXPLORE_EVERY: u64 = 200;
+
+/// How an ejected backend is tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Its time is over: by the next request.
+    HalfOpen,
+    /// It is slow, so by so few that nobody feels it.
+    Measuring,
+}
+
 /// A group of backends that serve the same content. Immutable but for what it shares with its
 /// predecessors: the endpoints, the queue and the retry budget.
 #[derive(Debug)]
 pub struct Upstream {
     pub(super) name: String,
-    pub(super) algorithm: Algorithm,
+    /// `None` is adaptive.
+    pub(super) fixed: Option<Algorithm>,
+    /// What `adaptive` begins with.
+    pub(super) start: Algorithm,
     pub(super) hash_key: HashKey,
     pub(super) cap: u32,
     pub(super) panic_threshold: Percent,
+    pub(super) rules: Rules,
     /// Primaries first, then backups.
     pub(super) members: Box<[Member]>,
     pub(super) tiers: [Tier; 2],
@@ -43,10 +62,12 @@ impl Upstream {
         &self.name
     }
 
-    /// The configured algorithm.
+    /// The algorithm in force: the configured one, or what `adaptive` has chosen last.
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Algorithm {
+        self.fixed
+            .or_else(|| self.group.chosen())
+            .unwrap_or(self.start)
     }
 
     /// Its backends, primaries first.
@@ -106,15 +127,19 @@ impl Upstream {
 
     /// Chooses a backend and takes a slot there.
     ///
-    /// Sticky first, then the primaries, then the backups. Health is ignored when the share of
-    /// primaries that are up is below the panic threshold, unless the backups can stand in: when
-    /// their own share is not below it, the primaries that are left and then the backups serve.
-    /// A request that does not wait yet is sent behind those that do.
+    /// Sticky first, then a backend that waits to be tried again, then the primaries, then the
+    /// backups. Health is ignored when the share of primaries that are available is below the
+    /// panic threshold, unless the backups can stand in: when their own share is not below it, the
+    /// primaries that are left and then the backups serve. A request that does not wait yet is
+    /// sent behind those that do.
     pub fn select(&self, ask: &Ask<'_>) -> Result<Selection, Unavailable> {
         if !ask.queued && self.group.queue.waiting() > 0 {
             return Err(Unavailable::Saturated);
         }
         if let Some(selection) = self.select_sticky(ask) {
+            return Ok(selection);
+        }
+        if let Some(selection) = self.select_probe(ask) {
             return Ok(selection);
         }
         let up = self
@@ -125,18 +150,97 @@ impl Upstream {
             .iter()
             .zip(up)
             .find_map(|(tier, up)| self.select_from(tier, up, health, ask))
+            .or_else(|| self.select_half_open(ask))
             .ok_or_else(|| self.unavailable(health, ask))
     }
 
     fn health(&self, up: &[Up; 2]) -> Health {
-        let suffices = self.tiers.iter().zip(up).any(|(tier, up)| {
-            tier.len() > 0
-                && f64::from(up.count) >= self.panic_threshold.ratio() * tier.len() as f64
-        });
+        let threshold = self.panic_threshold.ratio();
+        let suffices = threshold == 0.0
+            || up
+                .iter()
+                .any(|up| up.of > 0 && f64::from(up.count) >= threshold * f64::from(up.of));
         if suffices {
             Health::Respected
-        } else {
+        } else if up.iter().any(|up| up.count > 0) {
             Health::Ignored
+        } else {
+            Health::Desperate
+        }
+    }
+
+    /// An ejected backend that is due for a try. Not for a retry, which has been let down once.
+    fn select_probe(&self, ask: &Ask<'_>) -> Option<Selection> {
+        if !ask.tried.is_empty() {
+            return None;
+        }
+        if self.group.probe_is_due(ask.now)
+            && let Some(selection) = self.probe_one(ask, Pace::HalfOpen)
+        {
+            return Some(selection);
+        }
+        if self.group.exploration_is_due(ask.now, EXPLORE_EVERY) {
+            return self.probe_one(ask, Pace::Measuring);
+        }
+        None
+    }
+
+    /// The first backend that may be tried at this pace; sees to it that the others get their turn.
+    fn probe_one(&self, ask: &Ask<'_>, pace: Pace) -> Option<Selection> {
+        let mut selection = None;
+        for (index, member) in self.members.iter().enumerate() {
+            if member.endpoint.breaker.is_closed() {
+                continue;
+            }
+            if selection.is_none() {
+                selection = self.try_out(index, ask, pace);
+            }
+            self.schedule_probe(&member.endpoint);
+        }
+        selection
+    }
+
+    fn try_out(&self, index: usize, ask: &Ask<'_>, pace: Pace) -> Option<Selection> {
+        let endpoint = &self.members[index].endpoint;
+        let ejection = &self.rules.health.ejection;
+        let open = endpoint.breaker.open()?;
+        let by_requests = open.trip != Trip::Connect || !self.rules.has_checks();
+        let due = match pace {
+            Pace::HalfOpen => by_requests && open.is_half_open(ask.now),
+            Pace::Measuring => open
+                .measured_from(ejection)
+                .is_some_and(|from| from <= ask.now),
+        };
+        let gating = endpoint.gate.load();
+        let barred = gating.wish() != Wish::Active
+            || gating.verdict() != Verdict::Passing
+            || endpoint.is_overdue(ask.now)
+            || ask.tried.contains(index);
+        if !due || barred || open.is_probing() {
+            return None;
+        }
+        let slot = endpoint.take_slot(ask.now, self.cap)?;
+        let probe = Some(endpoint.take_probe()?);
+        Some(Selection {
+            member: index,
+            algorithm: self.algorithm_for(self.tier_of(index), ask),
+            reason: PickReason::Probe,
+            probe,
+            slot,
+        })
+    }
+
+    /// Where nobody else is left, whoever may be tried at all.
+    fn select_half_open(&self, ask: &Ask<'_>) -> Option<Selection> {
+        (0..self.members.len()).find_map(|index| self.try_out(index, ask, Pace::HalfOpen))
+    }
+
+    fn tier_of(&self, member: usize) -> &Tier {
+        let [primaries, backups] = &self.tiers;
+        if member < backups.offset() {
+            primaries
+        } else {
+            backups
         }
     }
 
@@ -147,13 +251,10 @@ impl Upstream {
             .as_ref()?
             .binding(ask.sticky?, ask.unix_now)?
             .member;
-        let [primaries, backups] = &self.tiers;
-        let tier = if member < backups.offset() {
-            primaries
-        } else {
-            backups
-        };
-        let candidates = self.candidates(tier, 0, Health::Respected, ask);
+        let tier = self.tier_of(member);
+        let mut candidates = self.candidates(tier, 0, Health::Respected, ask);
+        candidates.sticky = true;
+        candidates.lot = None;
         let algorithm = self.algorithm_for(tier, ask);
         self.acquire(
             &candidates,
@@ -168,19 +269,25 @@ impl Upstream {
         let balancer = tier.balancer(algorithm)?;
         let weight = match health {
             Health::Respected => up.weight,
-            Health::Ignored => tier.weight(),
+            Health::Ignored | Health::Desperate => tier.weight(),
         };
-        let candidates = self.candidates(tier, weight, health, ask);
+        let mut candidates = self.candidates(tier, weight, health, ask);
         let mut request = Request {
             facts: ask.facts,
             hash_key: &self.hash_key,
             draws: Draws::new(ask.random),
         };
-        for _ in 0..RACES {
-            let pick = balancer.pick(&candidates, &mut request)?;
-            let reason = reason(tier, health, pick.exploring);
-            if let Some(selection) = self.acquire(&candidates, pick.index, algorithm, reason) {
-                return Some(selection);
+        // The second round is without the lots, should they have spared nobody.
+        for lot in [candidates.lot, None] {
+            candidates.lot = lot;
+            for _ in 0..RACES {
+                let Some(pick) = balancer.pick(&candidates, &mut request) else {
+                    break;
+                };
+                let reason = reason(tier, health, pick.exploring);
+                if let Some(selection) = self.acquire(&candidates, pick.index, algorithm, reason) {
+                    return Some(selection);
+                }
             }
         }
         let reason = reason(tier, health, false);
@@ -203,6 +310,9 @@ impl Upstream {
             health,
             cap: self.cap,
             now: ask.now,
+            rules: &self.rules,
+            sticky: false,
+            lot: Some(ask.random),
             group: &self.group,
         }
     }
@@ -210,10 +320,10 @@ impl Upstream {
     fn algorithm_for(&self, tier: &Tier, ask: &Ask<'_>) -> Algorithm {
         ask.algorithm
             .filter(|&algorithm| tier.balancer(algorithm).is_some())
-            .unwrap_or(self.algorithm)
+            .unwrap_or_else(|| self.algorithm())
     }
 
-    /// Takes the slot, and the probe's place where the breaker wants one.
+    /// Takes the slot, and in a panic the probe's place at a backend that refused connections.
     fn acquire(
         &self,
         candidates: &Candidates<'_>,
@@ -226,19 +336,17 @@ impl Upstream {
         }
         let endpoint = &candidates.members[index].endpoint;
         let slot = endpoint.take_slot(candidates.now, self.cap)?;
-        let probe = match candidates.health {
-            Health::Respected => endpoint.admit(candidates.now).ok()?,
-            Health::Ignored => None,
-        };
-        let reason = match (&probe, reason) {
-            (Some(_), PickReason::Algorithm) => PickReason::Probe,
-            (_, reason) => reason,
+        let open = endpoint.breaker.open();
+        let probe = match open.map(|open| open.trip) {
+            Some(_) if candidates.health == Health::Respected => return None,
+            Some(Trip::Connect) => Some(endpoint.take_probe()?),
+            Some(_) | None => None,
         };
         Some(Selection {
             member: candidates.offset + index,
             algorithm,
             reason,
-            _probe: probe,
+            probe,
             slot,
         })
     }
@@ -246,7 +354,8 @@ impl Upstream {
     /// Saturated as soon as one backend lacks nothing but room.
     fn unavailable(&self, health: Health, ask: &Ask<'_>) -> Unavailable {
         let saturated = self.tiers.iter().any(|tier| {
-            let candidates = self.candidates(tier, 0, health, ask);
+            let mut candidates = self.candidates(tier, 0, health, ask);
+            candidates.lot = None;
             (0..candidates.len()).any(|index| {
                 // One that became free by now is as good a reason to wait: it ends the wait at once.
                 matches!(
@@ -264,7 +373,7 @@ impl Upstream {
 }
 
 fn reason(tier: &Tier, health: Health, exploring: bool) -> PickReason {
-    if health == Health::Ignored {
+    if health != Health::Respected {
         PickReason::Panic
     } else if tier.offset() > 0 {
         PickReason::Backup

@@ -15,7 +15,7 @@ pub struct Selection {
     pub(super) algorithm: Algorithm,
     pub(super) reason: PickReason,
     // Before the slot: who is woken by the slot must find the probe's place free.
-    pub(super) _probe: Option<Probe>,
+    pub(super) probe: Option<Probe>,
     pub(super) slot: Slot,
 }
 

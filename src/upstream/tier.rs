@@ -61,10 +61,6 @@ impl Tier {
         self.range.start
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.range.len()
-    }
-
     pub(crate) fn alias(&self) -> &Alias {
         &self.alias
     }

@@ -7,7 +7,7 @@ use crate::source::{File, Mention, Sources};
 
 /// The layers, lowest first. A module imports from the rows above its own, never from its own.
 pub(crate) const LAYERS: [&[&str]; 6] = [
-    &["clock", "config", "request", "reject"],
+    &["clock", "config", "request", "reject", "state"],
     &["listen", "route", "upstream", "observe"],
     &["snapshot"],
     &["proxy", "control"],

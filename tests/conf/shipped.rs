@@ -1,6 +1,7 @@
 //! The files in `conf/` and the documents made from the types.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use evenkeel::cli::check::check;
 use evenkeel::cli::schema::{Form, schema as print_schema};
@@ -56,6 +57,7 @@ fn the_environment_changes_what_it_may() {
         ("BACKEND_SERVERS", "10.0.0.7:80=3, app.internal:81"),
         ("DEFAULT_ALGORITHM", "maglev"),
         ("WORKER_COUNT", "3"),
+        ("HEALTH_CHECK_INTERVAL", "500"),
     ]);
     let text = std::fs::read_to_string("conf/evenkeel.yaml").unwrap();
     let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());
@@ -70,10 +72,12 @@ fn the_environment_changes_what_it_may() {
             .unwrap()
     };
     assert_eq!(upstream("web").algorithm, Choice::Fixed(Algorithm::Maglev));
-    assert_eq!(
-        upstream("beta").algorithm,
-        Choice::Fixed(Algorithm::WeightedRoundRobin)
-    );
+    assert_eq!(upstream("beta").algorithm, Choice::Adaptive);
+    for name in ["web", "beta"] {
+        let check = upstream(name).health.active.as_ref().unwrap();
+        let half = Duration::from_millis(500);
+        assert_eq!((check.interval, check.timeout), (half, half), "{name}");
+    }
     let backends: Vec<(&str, u32)> = upstream("web")
         .backends
         .iter()
@@ -185,7 +189,7 @@ fn the_reference_names_every_key_with_its_default() {
     let (mut shown, mut wanted) = (BTreeMap::new(), BTreeMap::new());
     keys("", schema, &root, &mut wanted);
     given("", &reference, schema, &root, &mut shown);
-    assert!(wanted.len() > 80, "{}", wanted.len());
+    assert!(wanted.len() > 110, "{}", wanted.len());
     for (key, default) in wanted {
         let values = shown
             .get(&key)

@@ -107,17 +107,28 @@ impl Shell {
         }
     }
 
-    /// Puts a file of the document where its commands find it.
+    /// Puts a file of the document where its commands find it. A configuration that leaves the
+    /// admin API at its default address names it, so that it gets a free port like any other.
     pub(crate) fn write(&mut self, name: &str, text: &str) {
-        let text = self.ports.hide(text);
+        let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+        let default = if has("listeners:") && !has("admin:") {
+            "\nadmin: { address: \"127.0.0.1:9901\" }\n"
+        } else {
+            ""
+        };
+        let text = self.ports.hide(&format!("{text}{default}"));
         fs::write(self.directory.join(name), text).expect("the file can be written");
     }
 
     /// Runs one command as it stands in the document.
     pub(crate) fn run(&mut self, command: &str) -> Ran {
         if command == MAKE_DEMO || command == "make demo" {
-            let (web, metrics) = (self.ports.of("5000"), self.ports.of("8000"));
-            let ports = format!("--port {} --metrics-port {}", web.port(), metrics.port());
+            let [web, metrics, admin] = ["5000", "8000", "9901"].map(|port| self.ports.of(port));
+            let (web_port, metrics_port) = (web.port(), metrics.port());
+            let admin_port = admin.port();
+            let ports = format!(
+                "--port {web_port} --metrics-port {metrics_port} --admin-port {admin_port}"
+            );
             return self.start(&format!("{MAKE_DEMO} {ports}"), &[web, metrics]);
         }
         let hidden = self.ports.hide(command);

@@ -52,6 +52,11 @@ impl<'c> Context<'c> {
         path.find(self.root).is_some()
     }
 
+    /// Whether the document has nothing at `path` where a value could be: `null` or an empty variable.
+    pub(crate) fn is_null(&self, path: &Path<'_>) -> bool {
+        path.find(self.root).is_some_and(Node::stands_for_null)
+    }
+
     /// Whether the document has a list without elements at `path`.
     pub(crate) fn is_empty_list(&self, path: &Path<'_>) -> bool {
         let value = path.find(self.root).map(|node| &node.value);

@@ -6,34 +6,38 @@
 //! | `BACKEND_SERVERS` | the backends of the default upstream: `host:port[=weight],...` |
 //! | `DEFAULT_ALGORITHM` | the algorithm of the default upstream |
 //! | `WORKER_COUNT` | `server.workers`: a number or `auto` |
+//! | `HEALTH_CHECK_INTERVAL` | milliseconds between the active checks of every upstream that has them |
 //!
 //! The default upstream is the one called `default`, otherwise the first in the
 //! file. An empty variable is as good as none.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
-use crate::config::algorithm::Algorithm;
-use crate::config::format::BackendAddress;
-use crate::config::format::Format;
+use crate::config::algorithm::Choice;
+use crate::config::format::{BackendAddress, DurationText, Format};
 use crate::config::node::{Node, Value};
 use crate::config::problem::{Place, Problems, did_you_mean, quoted};
 use crate::config::raw::{self, Written};
 use crate::config::substitute::Env;
 
 /// Variables that later versions read.
-const LATER: [&str; 2] = ["REDIS_URL", "HEALTH_CHECK_INTERVAL"];
+const LATER: [&str; 1] = ["REDIS_URL"];
 /// The most backends an upstream may have.
 const MAX_BACKENDS: usize = 10_000;
 /// The most workers.
 const MAX_WORKERS: u32 = 1024;
+/// Milliseconds from one check to the next, the same as in the file.
+const INTERVALS: RangeInclusive<u64> = 100..=3_600_000;
 
 /// What the environment says.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
     port: Option<u16>,
     backends: Option<Vec<raw::Backend>>,
-    algorithm: Option<Algorithm>,
+    algorithm: Option<Choice>,
     workers: Option<raw::Workers>,
+    check_interval: Option<Written<DurationText>>,
 }
 
 impl Overrides {
@@ -48,6 +52,7 @@ impl Overrides {
             backends: read.list("BACKEND_SERVERS", backends),
             algorithm: read.variable("DEFAULT_ALGORITHM", algorithm),
             workers: read.variable("WORKER_COUNT", workers),
+            check_interval: read.variable("HEALTH_CHECK_INTERVAL", check_interval),
         }
     }
 
@@ -63,6 +68,12 @@ impl Overrides {
         }
         if let Some(workers) = self.workers {
             written.server.workers = workers;
+        }
+        if let Some(interval) = &self.check_interval {
+            let upstreams = written.upstreams.values_mut();
+            for check in upstreams.filter_map(|upstream| upstream.health.active.as_mut()) {
+                set_interval(check, interval);
+            }
         }
         let Some(upstream) = default_upstream(written, root) else {
             self.note_no_upstream(problems);
@@ -88,6 +99,16 @@ impl Overrides {
                 "the file has no upstream that it could change",
             );
         }
+    }
+}
+
+/// A longer timeout is cut: it was chosen for the interval that is replaced.
+fn set_interval(check: &mut raw::ActiveCheck, interval: &Written<DurationText>) {
+    check.interval = Some(interval.clone());
+    if let Some(timeout) = &mut check.timeout
+        && timeout.value > interval.value
+    {
+        *timeout = interval.clone();
     }
 }
 
@@ -155,12 +176,23 @@ fn workers(text: &str) -> Result<raw::Workers, String> {
     }
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, String> {
-    if text == "adaptive" {
-        return Err("\"adaptive\" is not supported yet".to_owned());
+fn check_interval(text: &str) -> Result<Written<DurationText>, String> {
+    match text.parse::<u64>() {
+        Ok(milliseconds) if INTERVALS.contains(&milliseconds) => {
+            Ok(Written::of(&format!("{milliseconds}ms")))
+        }
+        _ => Err(format!(
+            "expected milliseconds from {} to {}, found {}",
+            INTERVALS.start(),
+            INTERVALS.end(),
+            quoted(text)
+        )),
     }
-    Algorithm::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = Algorithm::ALL.iter().map(|one| one.name()).collect();
+}
+
+fn algorithm(text: &str) -> Result<Choice, String> {
+    Choice::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Choice::names().collect();
         let near = did_you_mean(text, names.iter().copied());
         format!(
             "expected one of {}, found {}{near}",

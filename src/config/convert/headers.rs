@@ -30,6 +30,8 @@ pub(super) const SAME_HEADER: &str = "the same header twice; upper and lower cas
 pub(super) enum Side {
     Request,
     Response,
+    /// The request of a health check.
+    Check,
 }
 
 /// Which of the edits, on which message.
@@ -80,11 +82,26 @@ fn values(
     all
 }
 
+/// The headers of a health check as run.
+pub(super) fn of_check(
+    written: &BTreeMap<String, Written<HeaderValueText>>,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let edit = Edit {
+        side: Side::Check,
+        sets: true,
+    };
+    values(written.clone(), edit, path, context)
+}
+
 /// `Host` can be set, but never be repeated or missing.
 fn note_forbidden(name: &HeaderName, edit: Edit, path: &Path<'_>, context: &mut Context<'_>) {
     if FRAMING.contains(name) {
         let why = "it frames the message or belongs to one connection";
         context.add(path, format!("`{name}` cannot be changed: {why}"));
+    } else if *name == header::HOST && edit.side == Side::Check {
+        context.add(path, "`host` has a key of its own, beside `headers`");
     } else if *name == header::HOST && edit.side == Side::Response {
         context.add(path, "`host` is not a response header");
     } else if *name == header::HOST && !edit.sets {

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::names::{Positions, note_repeated};
 use crate::config::path::Path;
 use crate::config::raw;
-use crate::config::run::{Listener, Metrics};
+use crate::config::run::{Admin, Listener, Metrics};
 
 /// Where each listener is in the list.
 pub(super) fn positions(written: &[raw::Listener]) -> Positions {
@@ -17,10 +17,21 @@ pub(super) fn positions(written: &[raw::Listener]) -> Positions {
         .collect()
 }
 
+/// How a message goes on about an address of the admin API that the file does not mention.
+pub(super) const COLLIDES_WITH_DEFAULT_ADMIN: &str =
+    "collides with the default of admin.address, 127.0.0.1:9901; set another, or `admin: null`";
+
+/// What else is bound.
+#[derive(Clone, Copy)]
+pub(super) struct Others<'c> {
+    pub(super) metrics: Option<&'c Metrics>,
+    pub(super) admin: Option<&'c Admin>,
+}
+
 /// The listeners as run.
 pub(super) fn listeners(
     written: Vec<raw::Listener>,
-    metrics: Option<&Metrics>,
+    others: Others<'_>,
     context: &mut Context<'_>,
 ) -> Option<Vec<Listener>> {
     let list = Path::ROOT.key("listeners");
@@ -28,11 +39,11 @@ pub(super) fn listeners(
         .iter()
         .map(|listener| listener.name.as_ref().map(|name| name.value.clone()));
     note_repeated(names, &list, ("name", "the name"), context);
-    note_colliding(&written, metrics, context);
+    note_colliding(&written, others, context);
     written.into_iter().map(listener).collect()
 }
 
-fn note_colliding(written: &[raw::Listener], metrics: Option<&Metrics>, context: &mut Context<'_>) {
+fn note_colliding(written: &[raw::Listener], others: Others<'_>, context: &mut Context<'_>) {
     let list = Path::ROOT.key("listeners");
     let addresses: Vec<Option<SocketAddr>> = written
         .iter()
@@ -47,15 +58,29 @@ fn note_colliding(written: &[raw::Listener], metrics: Option<&Metrics>, context:
             let message = format!("{address} collides with that of {}", list.index(earlier));
             context.add(&list.index(index).key("address"), message);
         }
-        if metrics.is_some_and(|metrics| collide(metrics.address, *address)) {
+        let collides = |other: SocketAddr| collide(other, *address);
+        if others
+            .metrics
+            .is_some_and(|metrics| collides(metrics.address))
+        {
             let message = format!("{address} collides with metrics.address");
+            context.add(&list.index(index).key("address"), message);
+        }
+        if others.admin.is_some_and(|admin| collides(admin.address)) {
+            let given = context.is_given(&Path::ROOT.key("admin").key("address"));
+            let what = if given {
+                "collides with admin.address"
+            } else {
+                COLLIDES_WITH_DEFAULT_ADMIN
+            };
+            let message = format!("{address} {what}");
             context.add(&list.index(index).key("address"), message);
         }
     }
 }
 
 /// Whether both cannot be bound: the same port on the same address, or on one and all of a family.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let overlaps = one.ip() == other.ip()
         || (one.is_ipv4() == other.is_ipv4()
             && (one.ip().is_unspecified() || other.ip().is_unspecified()));

@@ -12,11 +12,12 @@ use names::Positions;
 
 use super::path::Path;
 use super::raw;
-use super::run::{AccessLog, Config, LogFormat, Metrics, Server};
+use super::run::{AccessLog, Admin, Config, LogFormat, Metrics, Server};
 
 pub(crate) mod context;
 pub(crate) mod environment;
 mod headers;
+mod health;
 mod listener;
 mod names;
 mod route;
@@ -36,7 +37,13 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
     };
     let server = server(written.server);
     let metrics = written.metrics.map(metrics);
-    let listeners = listener::listeners(written.listeners, metrics.as_ref(), context);
+    let admin = written.admin.map(admin);
+    note_admin(admin.as_ref(), metrics.as_ref(), context);
+    let others = listener::Others {
+        metrics: metrics.as_ref(),
+        admin: admin.as_ref(),
+    };
+    let listeners = listener::listeners(written.listeners, others, context);
     let routes = route::routes(written.routes, names, context);
     let upstreams = upstream::upstreams(written.upstreams, context);
     Some(Config {
@@ -46,7 +53,7 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
         upstreams: upstreams?,
         metrics,
         access_log: written.access_log.map(access_log),
-        admin: None,
+        admin,
     })
 }
 
@@ -68,6 +75,44 @@ fn metrics(written: raw::Metrics) -> Metrics {
     Metrics {
         address: written.address.value,
         token: written.token.map(|token| token.value),
+    }
+}
+
+fn admin(written: raw::Admin) -> Admin {
+    Admin {
+        address: written.address.value,
+        token: written.token.map(|token| token.value),
+    }
+}
+
+/// Who can reach the admin API can take every backend out.
+fn note_admin(admin: Option<&Admin>, metrics: Option<&Metrics>, context: &mut Context<'_>) {
+    let Some(admin) = admin else { return };
+    let path = Path::ROOT.key("admin");
+    let (address, token) = (path.key("address"), path.key("token"));
+    let has_token = context.is_given(&token) && !context.is_null(&token);
+    if !admin.address.ip().is_loopback() && !has_token {
+        let message = format!(
+            "{} can be reached from other machines; set `admin.token`, or bind a loopback address such as 127.0.0.1:{}",
+            admin.address,
+            admin.address.port()
+        );
+        context.add(&address, message);
+    }
+    let Some(metrics) = metrics else { return };
+    if listener::collide(metrics.address, admin.address) {
+        if context.is_given(&address) {
+            let message = format!("{} collides with metrics.address", admin.address);
+            context.add(&address, message);
+        } else {
+            let path = Path::ROOT.key("metrics");
+            let message = format!(
+                "{} {}",
+                metrics.address,
+                listener::COLLIDES_WITH_DEFAULT_ADMIN
+            );
+            context.add(&path.key("address"), message);
+        }
     }
 }
 

@@ -1,20 +1,17 @@
 //! Upstreams: at least one backend, no address twice, TLS that means something.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::context::{Context, FileKind};
+use super::health::health;
 use super::names::note_repeated;
-use crate::config::algorithm::{Algorithm, Choice};
+use crate::config::algorithm::Choice;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::run::{
-    Backend, ClientCert, HashKey, Health, Protocol, Queue, SecureCookie, Sticky, Timeouts,
+    Backend, ClientCert, Discovery, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts,
     Upstream, UpstreamTls,
 };
-
-/// How a backend is chosen where nobody says how; with equal weights it is round robin.
-const DEFAULT_ALGORITHM: Algorithm = Algorithm::WeightedRoundRobin;
 
 /// The upstreams as run, by name.
 pub(super) fn upstreams(
@@ -40,13 +37,17 @@ fn upstream(
 ) -> Option<Upstream> {
     let backends = backends(written.backends, path, context);
     let tls = tls(written.tls, &path.key("tls"), context);
-    let algorithm = written.algorithm.map_or(DEFAULT_ALGORITHM, |name| name.0);
+    let algorithm = written.algorithm.map_or(Choice::Adaptive, |name| name.0);
+    let health = health(written.health, &path.key("health"), context);
     Some(Upstream {
         name,
-        algorithm: Choice::Fixed(algorithm),
+        algorithm,
         hash_key: hash_key(written.hash_key)?,
         backends: backends?,
-        discovery: None,
+        discovery: match written.discovery {
+            Some(discovery) => Some(self::discovery(&discovery)?),
+            None => None,
+        },
         sticky: written.sticky.map(sticky),
         max_in_flight_per_backend: written.max_in_flight_per_backend,
         queue: Queue {
@@ -68,8 +69,8 @@ fn upstream(
         },
         tls,
         panic_threshold: written.panic_threshold.value,
-        slow_start: Duration::ZERO,
-        health: Health::default(),
+        slow_start: written.slow_start.value,
+        health: health?,
     })
 }
 
@@ -79,12 +80,14 @@ fn backends(
     context: &mut Context<'_>,
 ) -> Option<Vec<Backend>> {
     let list = path.key("backends");
-    if written.is_empty() && !context.is_given(&list) {
+    let source = path.key("discovery");
+    let discovers = context.is_given(&source) && !context.is_null(&source);
+    if written.is_empty() && !discovers && !context.is_given(&list) {
         context.add(
             path,
             "the key `backends` is missing; at least one backend is needed",
         );
-    } else if written.is_empty() && context.is_empty_list(&list) {
+    } else if written.is_empty() && !discovers && context.is_empty_list(&list) {
         context.add(&list, "at least one backend is needed");
     }
     let addresses = written.iter().map(|backend| {
@@ -105,6 +108,14 @@ fn backend(written: raw::Backend) -> Option<Backend> {
         zone: written.zone,
         labels: written.labels,
     })
+}
+
+fn discovery(written: &raw::Discovery) -> Option<Discovery> {
+    match written.kind? {
+        raw::DiscoveryKind::Registry => Some(Discovery::Registry {
+            max_backends: written.max_backends as usize,
+        }),
+    }
 }
 
 fn hash_key(written: raw::HashKey) -> Option<HashKey> {

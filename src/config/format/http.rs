@@ -1,5 +1,7 @@
 //! Parts of a request: paths, headers, cookies, methods, and expressions over them.
 
+use std::ops::RangeInclusive;
+
 use http::{HeaderName, HeaderValue, Method};
 use regex::Regex;
 
@@ -212,5 +214,36 @@ impl Format for MediaType {
             Some((kind, subtype)) if token(kind) && token(subtype) => Ok(text.to_ascii_lowercase()),
             _ => nothing_more(),
         }
+    }
+}
+
+/// A status, or a range of them.
+#[derive(Clone, Debug)]
+pub(crate) struct StatusRange;
+
+impl Format for StatusRange {
+    type Value = RangeInclusive<u16>;
+    const NAME: &'static str = "status-range";
+    const EXPECTED: &'static str = "a range of statuses such as 200-399";
+    const PATTERN: Option<&'static str> = Some("^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$");
+
+    fn parse(text: &str) -> Result<RangeInclusive<u16>, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let first = status(first)?;
+        let last = status(last)?;
+        if first > last {
+            return Err(format!("{first} is larger than {last}"));
+        }
+        Ok(first..=last)
+    }
+}
+
+fn status(text: &str) -> Result<u16, String> {
+    if text.len() != 3 || !text.chars().all(|c| c.is_ascii_digit()) {
+        return nothing_more();
+    }
+    match text.parse() {
+        Ok(status @ 200..=599) => Ok(status),
+        _ => Err(format!("{text} is not between 200 and 599")),
     }
 }

@@ -7,7 +7,8 @@ use form::rule;
 
 pub(crate) use form::{Format, Rule};
 pub(crate) use http::{
-    HeaderNameText, HeaderValueText, MediaType, MethodText, RegexText, Target, Token, UrlPath,
+    HeaderNameText, HeaderValueText, MediaType, MethodText, RegexText, StatusRange, Target, Token,
+    UrlPath,
 };
 pub(crate) use network::{Authority, BackendAddress, Cidr, DnsName, HostText, SocketAddress};
 pub(crate) use quantity::{DurationText, PercentText, SizeLimit, SizeText};
@@ -39,6 +40,7 @@ const RULES: &[Rule] = &[
     rule::<Token>(),
     rule::<MethodText>(),
     rule::<MediaType>(),
+    rule::<StatusRange>(),
     rule::<SigningSecret>(),
     rule::<BearerToken>(),
     rule::<FilePath>(),

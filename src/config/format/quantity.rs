@@ -146,4 +146,8 @@ impl Format for PercentText {
         let hundredths = number.parse().map_err(|_| String::new())?;
         Percent::from_hundredths(hundredths).ok_or_else(String::new)
     }
+
+    fn magnitude(value: &Percent) -> Option<f64> {
+        Some(value.ratio())
+    }
 }

@@ -9,6 +9,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use admin::Admin;
+pub(crate) use health::{
+    ActiveCheck, CheckKind, Ejection, Expect, ExpectItem, Health, Initial, Outlier, OutlierMode,
+    Passive,
+};
 pub(crate) use listener::{IpLimit, Listener};
 pub(crate) use observe::{AccessLog, LogFormat, Metrics};
 pub(crate) use route::{
@@ -17,12 +22,14 @@ pub(crate) use route::{
 };
 pub(crate) use server::{Auto, Server, Workers};
 pub(crate) use upstream::{
-    AlgorithmName, Backend, ClientCert, HashKey, HashPart, HashWord, Protocol, SecureCookie,
-    Sticky, Tls, Upstream,
+    AlgorithmName, Backend, ClientCert, Discovery, DiscoveryKind, HashKey, HashPart, HashWord,
+    Protocol, SecureCookie, Sticky, Tls, Upstream,
 };
 
 pub(crate) use written::Written;
 
+mod admin;
+mod health;
 mod listener;
 mod observe;
 mod route;
@@ -53,4 +60,7 @@ pub(crate) struct Config {
     /// The access log; `null` turns it off.
     #[serde(default = "AccessLog::on")]
     pub(crate) access_log: Option<AccessLog>,
+    /// The admin API; `null` turns it off.
+    #[serde(default = "Admin::on")]
+    pub(crate) admin: Option<Admin>,
 }

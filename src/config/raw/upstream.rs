@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::health::Health;
 use super::written::Written;
-use crate::config::algorithm::Algorithm;
+use crate::config::algorithm::Choice;
 use crate::config::format::{
     BackendAddress, DnsName, DurationText, FilePath, HeaderNameText, PercentText, Token,
 };
@@ -16,15 +17,19 @@ use crate::config::format::{
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Upstream {
-    /// How a backend is chosen.
-    #[schemars(with = "AlgorithmName", extend("default" = "weighted_round_robin"))]
+    /// How a backend is chosen. `adaptive` chooses one of the others from what it sees, second by
+    /// second.
+    #[schemars(with = "AlgorithmName", extend("default" = "adaptive"))]
     pub(crate) algorithm: Option<AlgorithmName>,
     /// What `consistent_hash` and `maglev` hash: `client_ip`, `path`, `{header: NAME}` or
     /// `{cookie: NAME}`. A request without it is hashed by client address.
     pub(crate) hash_key: HashKey,
-    /// The backends; at least one, unless `BACKEND_SERVERS` in the environment replaces them.
+    /// The backends; at least one, unless `BACKEND_SERVERS` in the environment replaces them or
+    /// `discovery` brings some.
     #[schemars(length(max = 10_000))]
     pub(crate) backends: Vec<Backend>,
+    /// Where further backends come from; `null` is nowhere.
+    pub(crate) discovery: Option<Discovery>,
     /// Keeps a client on its backend by a signed cookie; `null` is off.
     pub(crate) sticky: Option<Sticky>,
     /// Requests in flight to one backend.
@@ -44,6 +49,12 @@ pub(crate) struct Upstream {
     /// With a smaller share of the backends available than this, health is ignored; `0%` answers
     /// 503 instead.
     pub(crate) panic_threshold: Written<PercentText>,
+    /// How long a backend that comes back or joins takes to get its full share; `0s` gives it at
+    /// once.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
+    pub(crate) slow_start: Written<DurationText>,
+    /// How the health of the backends is found out, and what follows.
+    pub(crate) health: Health,
 }
 
 impl Default for Upstream {
@@ -52,6 +63,7 @@ impl Default for Upstream {
             algorithm: None,
             hash_key: HashKey::Word(HashWord::ClientIp),
             backends: Vec::new(),
+            discovery: None,
             sticky: None,
             max_in_flight_per_backend: 1024,
             queue: Queue::default(),
@@ -60,13 +72,15 @@ impl Default for Upstream {
             protocol: Protocol::Http1,
             tls: Tls::default(),
             panic_threshold: Written::of("50%"),
+            slow_start: Written::of("0s"),
+            health: Health::default(),
         }
     }
 }
 
-/// An algorithm's name.
+/// An algorithm's name, or `adaptive`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AlgorithmName(pub(crate) Algorithm);
+pub(crate) struct AlgorithmName(pub(crate) Choice);
 
 impl Serialize for AlgorithmName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -77,7 +91,7 @@ impl Serialize for AlgorithmName {
 impl<'de> Deserialize<'de> for AlgorithmName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Algorithm::from_name(&name)
+        Choice::from_name(&name)
             .map(Self)
             .ok_or_else(|| de::Error::custom("unknown algorithm"))
     }
@@ -93,7 +107,7 @@ impl JsonSchema for AlgorithmName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<_> = Algorithm::ALL.iter().map(|one| one.name()).collect();
+        let names: Vec<_> = Choice::names().collect();
         json_schema!({ "type": "string", "enum": names })
     }
 }
@@ -160,6 +174,37 @@ impl Default for Backend {
             labels: BTreeMap::new(),
         }
     }
+}
+
+/// Where further backends come from.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["type"]))]
+pub(crate) struct Discovery {
+    /// `registry`: backends register through the admin API and stay while their heartbeats come.
+    #[serde(rename = "type")]
+    #[schemars(required)]
+    pub(crate) kind: Option<DiscoveryKind>,
+    /// Registered backends at a time; more are refused.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) max_backends: u32,
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            max_backends: 256,
+        }
+    }
+}
+
+/// A kind of discovery.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum DiscoveryKind {
+    Registry,
 }
 
 /// Cookie stickiness.

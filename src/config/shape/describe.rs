@@ -26,6 +26,7 @@ fn parts(schema: &Object) -> Vec<String> {
     }
     match kind_of(schema) {
         "integer" => integers(schema),
+        "number" => numbers(schema),
         "boolean" => vec!["true".to_owned(), "false".to_owned()],
         "array" => vec!["a list".to_owned()],
         "object" => vec![mapping(schema)],
@@ -40,6 +41,7 @@ fn in_range(expected: &str, schema: &Object) -> String {
     match (bound("x-minimum"), bound("x-maximum")) {
         (Some(least), Some(most)) => {
             let noun = expected.split(" such as").next().unwrap_or(expected);
+            let noun = noun.split(" from ").next().unwrap_or(noun);
             format!("{noun} from {least} to {most}")
         }
         _ => expected.to_owned(),
@@ -60,6 +62,13 @@ fn integers(schema: &Object) -> Vec<String> {
     vec![match bounds(schema) {
         (Some(least), Some(most)) => format!("an integer from {least} to {most}"),
         _ => "an integer".to_owned(),
+    }]
+}
+
+fn numbers(schema: &Object) -> Vec<String> {
+    vec![match fractional_bounds(schema) {
+        (Some(least), Some(most)) => format!("a number from {least} to {most}"),
+        _ => "a number".to_owned(),
     }]
 }
 
@@ -124,6 +133,12 @@ pub(super) fn choices(schema: &Object) -> Vec<&str> {
 /// The least and the most it allows.
 pub(super) fn bounds(schema: &Object) -> (Option<i64>, Option<i64>) {
     let number = |key| schema.get(key).and_then(Json::as_i64);
+    (number("minimum"), number("maximum"))
+}
+
+/// The same where it need not be whole.
+pub(super) fn fractional_bounds(schema: &Object) -> (Option<f64>, Option<f64>) {
+    let number = |key| schema.get(key).and_then(Json::as_f64);
     (number("minimum"), number("maximum"))
 }
 

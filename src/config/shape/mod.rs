@@ -86,7 +86,7 @@ impl<'w> Walker<'w> {
             return self.must_be_off(node, schema, path);
         }
         let mut allowed = self.alternatives(schema);
-        if stands_for_null(node) && allowed.iter().any(|one| takes_null(one)) {
+        if node.stands_for_null() && allowed.iter().any(|one| takes_null(one)) {
             return Some(Yaml::Null);
         }
         if let [only] = allowed.as_mut_slice()
@@ -137,7 +137,7 @@ impl<'w> Walker<'w> {
         let Value::Scalar(scalar) = &node.value else {
             return None;
         };
-        let mut first_reason = None;
+        let mut first_reason = String::new();
         for one in fitting {
             match read_scalar(scalar, one) {
                 Ok(value) => return Some(value),
@@ -146,10 +146,11 @@ impl<'w> Walker<'w> {
                     self.add(node.at, path, message);
                     return None;
                 }
-                Err(Refusal::Because(reason)) => first_reason = first_reason.or(Some(reason)),
+                Err(Refusal::Because(reason)) if first_reason.is_empty() => first_reason = reason,
+                Err(Refusal::Because(_)) => {}
             }
         }
-        self.wrong(node, allowed, path, &first_reason.unwrap_or_default());
+        self.wrong(node, allowed, path, &first_reason);
         None
     }
 
@@ -314,23 +315,13 @@ fn is_broken(node: &Node) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if scalar.broken)
 }
 
-/// Nothing, or a variable that came out empty: `token: ${TOKEN:-}` turns the token off.
-fn stands_for_null(node: &Node) -> bool {
-    match &node.value {
-        Value::Scalar(scalar) => {
-            scalar.kind() == Kind::Null || (scalar.substituted && scalar.text.is_empty())
-        }
-        _ => false,
-    }
-}
-
 fn kind_fits(node: &Node, schema: &Object) -> bool {
     let wanted = kind_of(schema);
     match &node.value {
         Value::List(_) => wanted == "array",
         Value::Map(_) => wanted == "object",
-        Value::Scalar(_) if stands_for_null(node) => wanted == "string" && is_filled_text(node),
-        Value::Scalar(_) => matches!(wanted, "string" | "integer" | "boolean"),
+        Value::Scalar(_) if node.stands_for_null() => wanted == "string" && is_filled_text(node),
+        Value::Scalar(_) => matches!(wanted, "string" | "integer" | "number" | "boolean"),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::describe::{Object, bounds, kind_of, words};
+use super::describe::{Object, bounds, fractional_bounds, kind_of, words};
 use crate::config::format::{self, Rule};
 use crate::config::node::{Kind, Scalar};
 use crate::config::problem::did_you_mean;
@@ -24,6 +24,7 @@ pub(super) fn rule_of(schema: &Object) -> Option<&'static Rule> {
 pub(super) fn read_scalar(scalar: &Scalar, schema: &Object) -> Result<Yaml, Refusal> {
     match kind_of(schema) {
         "integer" => read_integer(scalar, schema),
+        "number" => read_number(scalar, schema),
         "boolean" => match scalar.kind_of_filled() {
             Kind::Bool(value) => Ok(Yaml::Bool(value)),
             _ => Err(Refusal::Because(String::new())),
@@ -48,6 +49,25 @@ fn read_integer(scalar: &Scalar, schema: &Object) -> Result<Yaml, Refusal> {
         Ok(Yaml::Number(number.into()))
     } else {
         Err(Refusal::Because(String::new()))
+    }
+}
+
+fn read_number(scalar: &Scalar, schema: &Object) -> Result<Yaml, Refusal> {
+    let number = match scalar.kind_of_filled() {
+        Kind::Integer(number) => Some(number as f64),
+        Kind::Float => scalar.text.parse::<f64>().ok(),
+        _ => None,
+    };
+    let (least, most) = fractional_bounds(schema);
+    match number {
+        Some(number)
+            if number.is_finite()
+                && least.is_none_or(|least| number >= least)
+                && most.is_none_or(|most| number <= most) =>
+        {
+            Ok(Yaml::Number(number.into()))
+        }
+        _ => Err(Refusal::Because(String::new())),
     }
 }
 

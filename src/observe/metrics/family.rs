@@ -85,6 +85,18 @@ families! {
         "Weight by which the backend is chosen.";
     BackendState: Kind::Gauge, "evenkeel_backend_state", ["upstream", "backend", "state"],
         "The backend's state: 1 for the state it is in, 0 for the others.";
+    BackendStateReason: Kind::Gauge, "evenkeel_backend_state_reason", ["upstream", "backend", "reason"],
+        "Why the backend is in its state: 1 for the reason there is; the others have no series.";
+    BackendShare: Kind::Gauge, "evenkeel_backend_share", ["upstream", "backend"],
+        "Part of its weight that the backend gets for now: below 1 in a slow start or as a suspect, 0 when it is out.";
+    Ejections: Kind::Counter, "evenkeel_ejections_total", ["upstream", "backend", "reason"],
+        "Times the backend was taken out for what requests to it came to.";
+    OutlierObserved: Kind::Counter, "evenkeel_outlier_observed_total", ["upstream", "backend", "reason"],
+        "Times the backend would have been taken out, were outliers not only observed.";
+    AlgorithmSwitches: Kind::Counter, "evenkeel_algorithm_switches_total", ["upstream", "algorithm"],
+        "Times `adaptive` changed to this algorithm.";
+    EventsLost: Kind::Counter, "evenkeel_events_lost_total", [],
+        "Events of backends that nobody could write down in time.";
     Retries: Kind::Counter, "evenkeel_retries_total", ["upstream", "reason"],
         "Attempts that were repeated on another backend, by why the first one failed.";
     RetryBudgetExhausted: Kind::Counter, "evenkeel_retry_budget_exhausted_total", ["upstream"],

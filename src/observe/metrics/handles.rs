@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 
 use crate::config::Algorithm;
 use crate::reject::Reject;
+use crate::state::Reason;
 
 use super::cell::{Counter, Histogram, LATENCY_BOUNDS, OVERHEAD_BOUNDS, Words};
 use super::family::Family;
@@ -154,6 +155,7 @@ pub struct UpstreamMetrics {
     /// Retries not made because the budget was spent.
     pub retry_budget_exhausted: Counter,
     retries: Words,
+    switches: Words,
     reused: [Counter; 2],
     queue_wait: Histogram,
     requests: [Counter; Algorithm::ALL.len()],
@@ -166,6 +168,7 @@ impl UpstreamMetrics {
             name: name.into(),
             retry_budget_exhausted: Counter::new(),
             retries: Words::new(),
+            switches: Words::new(),
             reused: [const { Counter::new() }; 2],
             queue_wait: Histogram::new(LATENCY_BOUNDS),
             requests: [const { Counter::new() }; Algorithm::ALL.len()],
@@ -177,6 +180,11 @@ impl UpstreamMetrics {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// `adaptive` changed to this algorithm.
+    pub fn switched(&self, to: Algorithm) {
+        self.switches.inc(to.name());
     }
 
     pub(in crate::observe) fn retry(&self, reason: &'static str) {
@@ -208,6 +216,9 @@ impl UpstreamMetrics {
         }
         for (reason, count) in self.retries.read() {
             page.counted(Family::Retries, &[name, reason], count);
+        }
+        for (algorithm, count) in self.switches.read() {
+            page.counted(Family::AlgorithmSwitches, &[name, algorithm], count);
         }
         page.histogram(Family::QueueWait, &[name], &self.queue_wait);
         let by_algorithm = self.requests.iter().zip(&self.responses);
@@ -242,6 +253,8 @@ pub struct BackendMetrics {
     name: Arc<str>,
     answers: [Counter; CLASSES.len() + UNANSWERED.len()],
     picks: Words,
+    ejections: Words,
+    observed: Words,
     response: Histogram,
     connect: Histogram,
 }
@@ -253,6 +266,8 @@ impl BackendMetrics {
             name: name.into(),
             answers: [const { Counter::new() }; CLASSES.len() + UNANSWERED.len()],
             picks: Words::new(),
+            ejections: Words::new(),
+            observed: Words::new(),
             response: Histogram::new(LATENCY_BOUNDS),
             connect: Histogram::new(LATENCY_BOUNDS),
         }
@@ -262,6 +277,16 @@ impl BackendMetrics {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// The backend was taken out.
+    pub fn ejected(&self, reason: Reason) {
+        self.ejections.inc(reason.label());
+    }
+
+    /// The backend would have been taken out.
+    pub fn observed(&self, reason: Reason) {
+        self.observed.inc(reason.label());
     }
 
     pub(in crate::observe) fn pick(&self, reason: &'static str) {
@@ -296,6 +321,12 @@ impl BackendMetrics {
         }
         for (reason, count) in self.picks.read() {
             page.counted(Family::BackendPicks, &[upstream, name, reason], count);
+        }
+        for (reason, count) in self.ejections.read() {
+            page.counted(Family::Ejections, &[upstream, name, reason], count);
+        }
+        for (reason, count) in self.observed.read() {
+            page.counted(Family::OutlierObserved, &[upstream, name, reason], count);
         }
         page.histogram(Family::BackendResponse, &[upstream, name], &self.response);
         page.histogram(Family::BackendConnect, &[upstream, name], &self.connect);

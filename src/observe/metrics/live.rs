@@ -6,29 +6,7 @@
 //! these plain terms.
 
 use crate::config::Algorithm;
-
-/// Whether a backend may get requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendState {
-    /// It may.
-    Up,
-    /// It does not answer its checks, or not yet.
-    Down,
-}
-
-impl BackendState {
-    /// Every state, in the order of their discriminants.
-    pub const ALL: &'static [Self] = &[Self::Up, Self::Down];
-
-    /// The word in the metrics.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
+use crate::state::{Reason, State};
 
 /// One reading.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +39,17 @@ pub enum Live<'a> {
         connections: u64,
         /// Its weight.
         weight: f64,
+        /// Share of its weight that it gets for now, between 0 and 1.
+        share: f64,
         /// Its state.
-        state: BackendState,
+        state: State,
+        /// Why it is in it.
+        reason: Reason,
+    },
+    /// The journal of what happens to backends.
+    Journal {
+        /// Events lost so far.
+        lost: u64,
     },
     /// The process log.
     Log {

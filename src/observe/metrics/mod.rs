@@ -17,7 +17,7 @@ use prometheus::{Registry, TextEncoder};
 pub use cell::{Counter, Histogram, LATENCY_BOUNDS, OVERHEAD_BOUNDS};
 pub use family::{Family, Kind, documentation};
 pub use handles::{Answer, BackendMetrics, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics};
-pub use live::{BackendState, Live, LiveSource};
+pub use live::{Live, LiveSource};
 
 mod cell;
 mod family;

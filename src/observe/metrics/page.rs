@@ -5,10 +5,11 @@ use prometheus::core::Desc;
 use prometheus::proto;
 
 use crate::config::Algorithm;
+use crate::state::State;
 
 use super::cell::Histogram;
 use super::family::{Family, Kind};
-use super::live::{BackendState, Live};
+use super::live::Live;
 
 /// The series collected so far.
 pub(super) struct Page {
@@ -97,20 +98,26 @@ impl Page {
                 in_flight,
                 connections,
                 weight,
+                share,
                 state,
+                reason,
             } => {
                 let labels = &[upstream, backend];
                 self.number(Family::BackendInFlight, labels, in_flight as f64);
                 self.number(Family::BackendConnections, labels, connections as f64);
                 self.number(Family::BackendWeight, labels, weight);
-                let up = f64::from(u8::from(state == BackendState::Up));
+                self.number(Family::BackendShare, labels, share);
+                let up = f64::from(u8::from(state.is_available()));
                 self.number(Family::BackendUp, labels, up);
-                for other in BackendState::ALL {
+                let labels = &[upstream, backend, reason.label()];
+                self.number(Family::BackendStateReason, labels, 1.0);
+                for other in State::ALL {
                     let active = f64::from(u8::from(*other == state));
                     let labels = &[upstream, backend, other.label()];
                     self.number(Family::BackendState, labels, active);
                 }
             }
+            Live::Journal { lost } => self.counter(Family::EventsLost, &[], lost),
             Live::Log { dropped } => self.counter(Family::LogDropped, &[], dropped),
         }
     }

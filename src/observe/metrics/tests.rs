@@ -11,6 +11,7 @@ use crate::reject::Reject;
 use super::*;
 use crate::observe::outcome::{Attempt, Connection, Handles, Outcome, Pick, Times};
 use crate::observe::recorder::Recorder;
+use crate::state::{Reason, State};
 
 fn finish(recorder: &Recorder, outcome: &Outcome<'_>, handles: &Handles<'_>) {
     let (draw, describe) = (|| unreachable!(), || unreachable!());
@@ -70,8 +71,11 @@ fn live(emit: &mut dyn FnMut(Live<'_>)) {
         in_flight: 5,
         connections: 6,
         weight: 2.5,
-        state: BackendState::Down,
+        share: 0.0,
+        state: State::Down,
+        reason: Reason::CheckFailed,
     });
+    emit(Live::Journal { lost: 1 });
     emit(Live::Log { dropped: 4 });
 }
 
@@ -92,6 +96,9 @@ fn busy() -> (Metrics, impl Sized) {
         ..attempt()
     };
     recorder.attempt(&failed, &upstream, &backend);
+    backend.ejected(Reason::Latency);
+    backend.observed(Reason::Latency);
+    upstream.switched(Algorithm::LeastConnections);
     recorder.attempt(&attempt(), &upstream, &backend);
     let mut outcome = outcome();
     let handles = Handles {

@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use super::fixture::{NOW, UNIX_NOW, ask, context, facts, primaries, settings, signer};
+use super::fixture::{NOW, UNIX_NOW, ask, context, facts, primaries, refuse, settings, signer};
 use crate::config::{Algorithm, SecureCookie, Sticky};
-use crate::upstream::{Failure, Tried, Upstream};
+use crate::upstream::{Tried, Upstream};
 
 #[test]
 fn selecting_allocates_nothing() {
@@ -30,8 +30,7 @@ fn selecting_allocates_nothing() {
                 .unwrap();
             let value = &cookie["EVENKEEL=".len()..cookie.find(';').unwrap()];
             if count > 2 {
-                let down = &upstream.members()[1].endpoint;
-                down.record_failure(NOW, Failure::Connect);
+                refuse(&upstream, 1, NOW);
             }
             let mut tried = Tried::new();
             if count > 1 {

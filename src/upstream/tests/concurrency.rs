@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::fixture::{NOW, ask, build, facts, nth, primaries, settings};
+use super::fixture::{NOW, ask, build, facts, nth, primaries, refuse, settings};
 use crate::config::Algorithm;
-use crate::upstream::{Failure, Tried, Unavailable, Upstream};
+use crate::upstream::{Tried, Unavailable, Upstream};
 
 const THREADS: u32 = 4;
 
@@ -70,7 +70,7 @@ fn turns_are_shared_exactly() {
 fn a_probe_is_alone() {
     let upstream = build(&settings(Algorithm::RoundRobin), &primaries(&[1]));
     let endpoint = &upstream.members()[0].endpoint;
-    endpoint.record_failure(NOW, Failure::Connect);
+    refuse(&upstream, 0, NOW);
     let later = NOW.after(Duration::from_secs(5));
     let inside = AtomicU32::new(0);
     thread::scope(|scope| {
@@ -90,7 +90,7 @@ fn a_probe_is_alone() {
             });
         }
     });
-    assert!(!endpoint.is_up());
+    assert!(!endpoint.is_available());
 }
 
 /// What the proxy does with a saturated upstream.

@@ -1,8 +1,8 @@
 //! What every algorithm keeps, whichever it is.
 
-use super::fixture::{NOW, build, context, nth, primaries, settings, upstream};
+use super::fixture::{NOW, build, context, nth, primaries, refuse, settings, upstream};
 use crate::config::Algorithm;
-use crate::upstream::{Failure, Selection, Unavailable, Upstream};
+use crate::upstream::{Selection, Unavailable, Upstream};
 use std::collections::VecDeque;
 
 /// Shares of so many picks; `held` requests are in flight at any time.
@@ -66,9 +66,7 @@ fn spreads_the_share_of_one_that_is_out_over_all_others() {
     for &algorithm in Algorithm::ALL {
         for out in 0..weights.len() {
             let upstream = upstream(algorithm, &weights);
-            upstream.members()[out]
-                .endpoint
-                .record_failure(NOW, Failure::Connect);
+            refuse(&upstream, out, NOW);
             let (held, tolerance) = terms(algorithm);
             let mut left = if algorithm == Algorithm::RoundRobin {
                 [1; 5]
@@ -180,7 +178,7 @@ fn hashes_keep_the_other_keys_when_one_is_down() {
         let upstream = upstream(algorithm, &[1, 2, 3, 1]);
         let before = placement(&upstream);
         let down = &upstream.members()[2].endpoint;
-        down.record_failure(NOW, Failure::Connect);
+        refuse(&upstream, 2, NOW);
         let after = placement(&upstream);
         for (before, after) in before.iter().zip(&after) {
             assert!(before == after || before == down.name(), "{algorithm:?}");
@@ -203,9 +201,7 @@ fn tables_do_not_depend_on_the_order_in_the_file() {
 #[test]
 fn round_robin_stays_exactly_even_when_one_is_out() {
     let upstream = upstream(Algorithm::RoundRobin, &[1, 1, 1]);
-    upstream.members()[1]
-        .endpoint
-        .record_failure(NOW, Failure::Connect);
+    refuse(&upstream, 1, NOW);
     let mut counts = [0; 3];
     for n in 0..3_000 {
         counts[nth(&upstream, n).unwrap().member()] += 1;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::fixture::{NOW, ask, backend, build, context, facts, nth, settings, signer};
+use super::fixture::{
+    NOW, ask, backend, build, context, facts, fail_checks, nth, refuse, settings, signer,
+};
 use crate::clock::Moment;
 use crate::config::{Algorithm, Percent};
-use crate::upstream::{Failure, PickReason, Resolved, Selection, Tried, Unavailable, Upstream};
+use crate::upstream::{PickReason, Resolved, Selection, Tried, Unavailable, Upstream};
 
 const CAP: u32 = 2;
 
@@ -80,9 +82,7 @@ fn arrange(upstream: &Upstream, states: &[State]) -> (Tried, Vec<Selection>) {
     }
     for (index, state) in states.iter().enumerate() {
         if state.down {
-            upstream.members()[index]
-                .endpoint
-                .record_failure(NOW, Failure::Connect);
+            fail_checks(upstream, index);
         }
         if state.tried {
             tried.insert(index);
@@ -152,9 +152,7 @@ fn two_tiers(threshold: f64) -> Upstream {
 
 fn fail(upstream: &Upstream, members: &[usize]) {
     for &member in members {
-        upstream.members()[member]
-            .endpoint
-            .record_failure(NOW, Failure::Connect);
+        refuse(upstream, member, NOW);
     }
 }
 
@@ -162,13 +160,14 @@ fn fail(upstream: &Upstream, members: &[usize]) {
 fn backups_stand_in_before_health_is_ignored() {
     let upstream = two_tiers(50.0);
     assert_eq!(nth(&upstream, 1).unwrap().reason(), PickReason::Algorithm);
-    fail(&upstream, &[0, 1]);
+    fail_checks(&upstream, 0);
+    fail_checks(&upstream, 1);
     let selection = nth(&upstream, 2).unwrap();
     assert_eq!(
         (selection.member(), selection.reason()),
         (2, PickReason::Backup)
     );
-    fail(&upstream, &[2]);
+    fail_checks(&upstream, 2);
     let selection = nth(&upstream, 3).unwrap();
     assert!(selection.member() < 2, "primaries come first in a panic");
     assert_eq!(selection.reason(), PickReason::Panic);
@@ -194,7 +193,7 @@ fn one_probe_at_a_time_until_it_connects() {
     let second = upstream.select(&ask).unwrap();
     assert_ne!(first.member(), second.member());
     let backup = upstream.select(&ask).unwrap();
-    assert_eq!(backup.reason(), PickReason::Backup);
+    assert_eq!(backup.member(), 2);
     assert_eq!(upstream.select(&ask).unwrap_err(), Unavailable::NoBackend);
 
     let cancelled = first.member();
@@ -202,7 +201,7 @@ fn one_probe_at_a_time_until_it_connects() {
     let again = upstream.select(&ask).unwrap();
     assert_eq!(again.member(), cancelled);
 
-    again.endpoint().record_connected(ask.now);
+    upstream.connected(&again, ask.now);
     let free = upstream.select(&ask).unwrap();
     assert_eq!(
         (free.member(), free.reason()),

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method};
 use crate::clock::Moment;
 use crate::config::{self, Algorithm, HashKey, Percent};
 use crate::request::Facts;
+use crate::upstream::gate::Verdict;
 use crate::upstream::sticky::Signer;
 use crate::upstream::{
     Ask, BuildContext, Journal, Resolved, Selection, Tried, Unavailable, Upstream,
@@ -45,7 +46,12 @@ pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
         tls: None,
         panic_threshold: Percent::NONE,
         slow_start: Duration::ZERO,
-        health: config::Health::default(),
+        // The algorithms are tested by themselves; tests of health bring their own rules.
+        health: config::Health {
+            passive: None,
+            outlier: None,
+            ..config::Health::default()
+        },
     }
 }
 
@@ -100,6 +106,18 @@ pub(super) fn build(settings: &config::Upstream, resolved: &[Resolved]) -> Upstr
 
 pub(super) fn upstream(algorithm: Algorithm, weights: &[u32]) -> Upstream {
     build(&settings(algorithm), &primaries(weights))
+}
+
+/// Lets a connection to a member be refused.
+pub(super) fn refuse(upstream: &Upstream, member: usize, now: Moment) {
+    upstream.refused(&upstream.members()[member].endpoint, now);
+}
+
+/// Lets the checks of a member fail.
+pub(super) fn fail_checks(upstream: &Upstream, member: usize) {
+    let endpoint = &upstream.members()[member].endpoint;
+    endpoint.gate.set_verdict(Verdict::Failing);
+    endpoint.settle(NOW, &upstream.rules, None);
 }
 
 /// A request from a client that the number determines.

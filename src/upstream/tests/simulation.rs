@@ -104,10 +104,11 @@ impl<B: FnMut(usize, f64, &mut Draws) -> Answer> Simulation<B> {
             let now = Moment::from_micros(end);
             if ok {
                 let took = Duration::from_micros(end - start);
-                selection.endpoint().record_response(now, took);
+                self.upstream.answered(&selection, now, took);
+                self.upstream.completed(&selection, now);
             } else {
                 let status = Failure::Status(StatusCode::INTERNAL_SERVER_ERROR);
-                selection.endpoint().record_failure(now, status);
+                self.upstream.failed(&selection, now, status);
             }
         }
     }

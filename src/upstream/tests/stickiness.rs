@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::{NOW, UNIX_NOW, ask, context, facts, nth, primaries, settings, signer};
+use super::fixture::{
+    NOW, UNIX_NOW, ask, context, facts, nth, primaries, refuse, settings, signer,
+};
 use crate::config::{self, Algorithm, SecureCookie, Sticky};
 use crate::upstream::sticky::Signer;
-use crate::upstream::{Failure, PickReason, Selection, Tried, Unavailable, Upstream};
+use crate::upstream::{PickReason, Selection, Tried, Unavailable, Upstream};
 
 const TTL: u64 = 3_600;
 
@@ -93,8 +95,7 @@ fn a_client_is_moved_when_its_backend_is_down_tried_or_full() {
     tried.insert(home);
     assert_ne!(select(&upstream, &cookie, &tried).unwrap().member(), home);
 
-    let endpoint = &upstream.members()[home].endpoint;
-    endpoint.record_failure(NOW, Failure::Connect);
+    refuse(&upstream, home, NOW);
     let moved = select(&upstream, &cookie, &Tried::new()).unwrap();
     assert_ne!(moved.member(), home);
 }

@@ -26,6 +26,9 @@ const OVERRIDES: [&str; 6] = [
     "HEALTH_CHECK_INTERVAL",
 ];
 
+/// Keeps the admin API off. Its default is one fixed port, and tests run side by side.
+const OFF: &str = "admin: null\n";
+
 /// A configuration in the making: one listener `web`, one route `all`, one upstream `main`.
 pub(crate) struct Setup {
     backends: Vec<String>,
@@ -33,6 +36,7 @@ pub(crate) struct Setup {
     listener: Vec<String>,
     route: Vec<String>,
     upstream: Vec<String>,
+    admin: String,
 }
 
 impl Setup {
@@ -44,6 +48,7 @@ impl Setup {
             listener: Vec::new(),
             route: Vec::new(),
             upstream: Vec::new(),
+            admin: OFF.to_owned(),
         };
         backends
             .iter()
@@ -82,6 +87,14 @@ impl Setup {
         self
     }
 
+    /// Turns the admin API on, on a free port, with more keys: `token: secret`. See [`Evenkeel::admin`].
+    #[allow(dead_code, reason = "the tests of the admin API come with it")]
+    pub(crate) fn admin(mut self, keys: &str) -> Self {
+        let comma = if keys.is_empty() { "" } else { ", " };
+        self.admin = format!("admin: {{ address: \"@admin@\"{comma}{keys} }}\n");
+        self
+    }
+
     /// The file, with `@web@` and `@metrics@` where addresses go.
     pub(crate) fn yaml(&self) -> String {
         let block = |indent: usize, keys: &[String]| {
@@ -91,7 +104,7 @@ impl Setup {
         format!(
             "server:\n{}listeners:\n  - name: web\n    address: \"@web@\"\n{}\
              routes:\n  - name: all\n    match: {{ path: {{ prefix: / }} }}\n    upstream: main\n{}\
-             upstreams:\n  main:\n    backends:\n{}{}metrics: {{ address: \"@metrics@\" }}\n",
+             upstreams:\n  main:\n    backends:\n{}{}metrics: {{ address: \"@metrics@\" }}\n{}",
             block(2, &self.server),
             block(4, &self.listener),
             block(4, &self.route),
@@ -104,6 +117,7 @@ impl Setup {
                     .collect::<Vec<_>>()
             ),
             block(4, &self.upstream),
+            self.admin,
         )
     }
 
@@ -123,7 +137,8 @@ pub(crate) struct Evenkeel {
 
 impl Evenkeel {
     /// Runs a configuration and returns when its addresses listen. Each `@name@` in it
-    /// becomes a free address, to be asked for with [`Self::address`].
+    /// becomes a free address, to be asked for with [`Self::address`]. Where `admin` is not
+    /// mentioned, it is off.
     pub(crate) fn start(yaml: &str) -> Self {
         let launched = Self::launch(yaml, &[]);
         launched.wait_for_listeners();
@@ -139,7 +154,11 @@ impl Evenkeel {
 
     /// Runs a configuration that is not expected to come up.
     pub(crate) fn launch(yaml: &str, env: &[(&str, &str)]) -> Self {
-        let (text, ports) = with_ports(yaml);
+        let (mut text, ports) = with_ports(yaml);
+        if !text.lines().any(|line| line.starts_with("admin:")) {
+            text.push('\n');
+            text.push_str(OFF);
+        }
         let folder = private_folder();
         let config = folder.join("evenkeel.yaml");
         std::fs::write(&config, &text).expect("the build folder is writable");
@@ -184,6 +203,12 @@ impl Evenkeel {
     /// The address of the listener `web`.
     pub(crate) fn web(&self) -> SocketAddr {
         self.address("web")
+    }
+
+    /// The address of the admin API, where [`Setup::admin`] turned it on.
+    #[allow(dead_code, reason = "the tests of the admin API come with it")]
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.address("admin")
     }
 
     /// A new connection to the listener `web`.

@@ -1,0 +1,268 @@
+//! What requests tell about a backend, and what follows from it.
+//!
+//! An attempt is reported once as connected (unless its connection was reused)
+//! and then as answered and completed, or failed, or answered and failed. The backend's latency, its recent failures
+//! and its breaker each take what concerns them; what they add up to is settled
+//! at once, so that the next selection knows it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::breaker::{Open, Trip};
+use super::endpoint::{Endpoint, Probe};
+use super::event::EventKind;
+use super::failure::Failure;
+use super::gate::{FULL, Verdict, Wish};
+use super::rules::Rules;
+use super::select::Upstream;
+use super::selection::Selection;
+use crate::clock::Moment;
+use crate::config::Outlier;
+use crate::state::{Reason, State};
+
+impl Upstream {
+    /// A new connection to the selected backend came about. Not for one that was reused.
+    pub fn connected(&self, selection: &Selection, now: Moment) {
+        let endpoint = selection.endpoint();
+        if !endpoint.breaker.is_closed() && endpoint.breaker.connected() {
+            endpoint.warm_up(now, &self.rules);
+            endpoint.settle(now, &self.rules, None);
+        }
+    }
+
+    /// The selected backend answered, `first_byte` after the request was sent.
+    pub fn answered(&self, selection: &Selection, now: Moment, first_byte: Duration) {
+        let endpoint = selection.endpoint();
+        let group = &endpoint.group;
+        endpoint.latency.record(now, first_byte, group.median());
+        endpoint.tally.add(first_byte);
+        let open = endpoint.breaker.open();
+        if open.is_some_and(|open| open.trip == Trip::Latency)
+            && self.is_slow(endpoint, first_byte)
+            && let Some(permit) = selection.probe.as_ref().and_then(Probe::decide)
+        {
+            self.disprove(endpoint, permit, now);
+        }
+    }
+
+    /// The selected backend, which has answered, gave all of its answer.
+    pub fn completed(&self, selection: &Selection, now: Moment) {
+        let endpoint = selection.endpoint();
+        if let Some(passive) = &self.rules.health.passive {
+            endpoint.failures.answered(now, passive);
+        }
+        if let Some(permit) = selection.probe.as_ref().and_then(Probe::decide)
+            && let Some(open) = endpoint.breaker.open()
+            && endpoint.breaker.proved(permit, now)
+        {
+            self.returned(endpoint, open, now);
+        }
+    }
+
+    /// An attempt failed through the selected backend's fault.
+    ///
+    /// A connect failure is the breaker's business alone: once the backend is back, nothing it
+    /// did is left to be held against it.
+    pub fn failed(&self, selection: &Selection, now: Moment, failure: Failure) {
+        let endpoint = selection.endpoint();
+        if failure == Failure::Connect {
+            self.refused(endpoint, now);
+            return;
+        }
+        endpoint.latency.penalise(now);
+        if let Some(permit) = selection.probe.as_ref().and_then(Probe::decide) {
+            self.disprove(endpoint, permit, now);
+            return;
+        }
+        let trip = self
+            .rules
+            .health
+            .passive
+            .as_ref()
+            .and_then(|passive| endpoint.failures.failed(now, passive));
+        if let Some(trip) = trip {
+            self.eject(endpoint, now, trip, None);
+        }
+    }
+
+    /// The backend could not be connected to.
+    pub(super) fn refused(&self, endpoint: &Endpoint, now: Moment) {
+        let ejection = &self.rules.health.ejection;
+        endpoint.checks.store(0, Ordering::Release);
+        if endpoint.breaker.trip(now, Trip::Connect, ejection) {
+            self.opened(endpoint, now, None);
+        } else if let Some(before) = endpoint.breaker.refused(now, ejection) {
+            if before.is_counted() {
+                endpoint.group.return_ejection();
+            }
+            self.opened(endpoint, now, None);
+        }
+    }
+
+    /// Takes a backend out, if there is room for one more ejection; whether it did.
+    pub(super) fn eject(
+        &self,
+        endpoint: &Endpoint,
+        now: Moment,
+        trip: Trip,
+        detail: Option<String>,
+    ) -> bool {
+        if !endpoint.breaker.is_closed() || !endpoint.group.claim_ejection() {
+            return false;
+        }
+        if !endpoint
+            .breaker
+            .trip(now, trip, &self.rules.health.ejection)
+        {
+            endpoint.group.return_ejection();
+            return false;
+        }
+        endpoint.failures.clear();
+        endpoint.gate.set_cut(FULL);
+        self.opened(endpoint, now, detail);
+        true
+    }
+
+    /// Sees to it that somebody tries a backend when its time has come, and tells what happened.
+    fn opened(&self, endpoint: &Endpoint, now: Moment, detail: Option<String>) {
+        self.schedule_probe(endpoint);
+        endpoint.settle(now, &self.rules, detail);
+    }
+
+    /// When a backend whose breaker is open may be tried.
+    pub(super) fn schedule_probe(&self, endpoint: &Endpoint) {
+        let Some(open) = endpoint.breaker.open() else {
+            return;
+        };
+        if let Some(from) = open.measured_from(&self.rules.health.ejection) {
+            endpoint.group.explore_from(from);
+        }
+        if open.trip != Trip::Connect || !self.rules.has_checks() {
+            endpoint.group.probe_from(open.until);
+        }
+    }
+
+    fn disprove(&self, endpoint: &Endpoint, permit: super::breaker::Permit, now: Moment) {
+        let ejection = &self.rules.health.ejection;
+        endpoint.breaker.disproved(permit, now, ejection);
+        self.opened(endpoint, now, None);
+    }
+
+    /// A breaker closed.
+    pub(super) fn returned(&self, endpoint: &Endpoint, open: Open, now: Moment) {
+        if open.trip.is_counted() {
+            endpoint.group.return_ejection();
+        }
+        endpoint.warm_up(now, &self.rules);
+        endpoint.settle(now, &self.rules, None);
+    }
+
+    /// Whether an answer says that the backend is still slower than its peers were last.
+    fn is_slow(&self, endpoint: &Endpoint, first_byte: Duration) -> bool {
+        let Some(outlier) = &self.rules.health.outlier else {
+            return false;
+        };
+        endpoint
+            .group
+            .reference()
+            .is_some_and(|reference| first_byte > limit(reference, outlier))
+    }
+}
+
+/// What a backend whose peers take `reference` microseconds may take.
+fn limit(reference: f32, outlier: &Outlier) -> Duration {
+    let ratio = f64::from(reference) * outlier.ratio / 1e6;
+    Duration::from_secs_f64(ratio).max(outlier.floor)
+}
+
+impl Endpoint {
+    /// A drain's deadline.
+    pub(crate) fn deadline(&self) -> Moment {
+        Moment::from_micros(self.deadline.load(Ordering::Acquire))
+    }
+
+    /// When the heartbeat is overdue; `None` when it needs none.
+    pub(crate) fn expires(&self) -> Option<Moment> {
+        let expires = Moment::from_micros(self.expires.load(Ordering::Acquire));
+        self.gate.load().has_heartbeat().then_some(expires)
+    }
+
+    /// Whether a heartbeat is overdue.
+    pub(crate) fn is_overdue(&self, now: Moment) -> bool {
+        self.expires().is_some_and(|expires| expires <= now)
+    }
+
+    /// The share of its traffic that it gets, as a 16-bit fraction.
+    pub(crate) fn share(&self, now: Moment, rules: &Rules) -> u32 {
+        let gating = self.gate.load();
+        let warm = if gating.is_warming() {
+            let from = Moment::from_micros(self.warm_from.load(Ordering::Acquire));
+            rules.ramp(now.since(from))
+        } else {
+            FULL
+        };
+        warm.min(gating.cut())
+    }
+
+    /// It came back or joined: its share grows from here.
+    pub(crate) fn warm_up(&self, now: Moment, rules: &Rules) {
+        if !rules.slow_start.is_zero() {
+            self.warm_from.store(now.as_micros(), Ordering::Release);
+            self.gate.set_warming(true);
+        }
+    }
+
+    /// Finds out what state everything adds up to, and tells those who want to know of a change.
+    pub(crate) fn settle(&self, now: Moment, rules: &Rules, detail: Option<String>) {
+        if self.gate.load().is_warming() && self.share(now, rules) == self.gate.load().cut() {
+            self.gate.set_warming(false);
+        }
+        let (to, reason) = self.derive(now);
+        let Some(from) = self.condition.replace(now, to, reason) else {
+            return;
+        };
+        if to.is_available() && !from.is_available() {
+            self.group.came_up();
+        } else if to == State::HalfOpen {
+            // Somebody who waits may be the one who tries it.
+            self.group.came_up();
+        } else {
+            self.group.went_down();
+        }
+        self.group.note(
+            now,
+            EventKind::State {
+                backend: self.shared_name(),
+                from,
+                to,
+                reason,
+                detail,
+            },
+        );
+    }
+
+    /// What the sources add up to; where several object, the one that is hardest to overcome.
+    fn derive(&self, now: Moment) -> (State, Reason) {
+        let gating = self.gate.load();
+        if gating.wish() == Wish::Maintenance {
+            return (State::Maintenance, Reason::Operator);
+        }
+        if self.is_overdue(now) {
+            return (State::Expired, Reason::TtlExpired);
+        }
+        if gating.wish() == Wish::Draining {
+            return (State::Draining, Reason::Operator);
+        }
+        let open = self.breaker.open();
+        match (open, gating.verdict()) {
+            (_, Verdict::Unknown) => (State::Down, Reason::NotChecked),
+            (Some(open), _) if open.trip == Trip::Connect => (State::Down, Reason::ConnectFailed),
+            (_, Verdict::Failing) => (State::Down, Reason::CheckFailed),
+            (Some(open), _) if open.is_half_open(now) => (State::HalfOpen, open.trip.reason()),
+            (Some(open), _) => (State::Ejected, open.trip.reason()),
+            (None, Verdict::Passing) if gating.cut() < FULL => (State::Suspect, Reason::Latency),
+            (None, Verdict::Passing) if gating.is_warming() => (State::Warming, Reason::SlowStart),
+            (None, Verdict::Passing) => (State::Up, Reason::Healthy),
+        }
+    }
+}
