@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::breaker::{Breaker, Permit};
 use super::condition::Condition;
@@ -140,8 +141,8 @@ impl Endpoint {
 
     /// Ready when what is under way without an end of its own (a tunnel) has to end: the deadline
     /// of a drain has passed.
-    pub async fn cut(&self) {
-        self.cut.notified().await;
+    pub fn cut(&self) -> Notified<'_> {
+        self.cut.notified()
     }
 
     pub(super) fn cut_off(&self) {
