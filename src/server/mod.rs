@@ -89,7 +89,7 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
-        let (reconciler, commands) = reconciler(&config, &metrics, journal)?;
+        let (reconciler, commands) = reconciler(&config, &metrics, journal.clone())?;
         let published = Arc::clone(reconciler.published());
         let connections = Arc::new(Connections::new(&config));
         let recorder = Arc::new(recorder(&config, &metrics)?);

@@ -86,17 +86,19 @@ pub(super) fn upstream<T>(group: &Group<T>, now: Moment) -> Upstream {
         algorithm: upstream.algorithm().name(),
         in_flight: upstream.in_flight(),
         waiting: upstream.queue().waiting(),
-        backends: members.map(|member| backend(group, member, now)).collect(),
+        backends: members
+            .filter_map(|member| backend(group, member, now))
+            .collect(),
     }
 }
 
-/// The backend at a position as it is at `now`.
-pub(super) fn backend<T>(group: &Group<T>, position: usize, now: Moment) -> Backend {
-    let member = &group.upstream.members()[position];
+/// The backend at a position as it is at `now`; `None` where there is none.
+pub(super) fn backend<T>(group: &Group<T>, position: usize, now: Moment) -> Option<Backend> {
+    let member = group.upstream.members().get(position)?;
     let endpoint = &member.endpoint;
-    let status = group.upstream.status(position, now);
+    let status = group.upstream.status(position, now)?;
     let latency = endpoint.latency_micros(now);
-    Backend {
+    Some(Backend {
         id: endpoint.name().to_owned(),
         address: endpoint.address().to_string(),
         state: status.state.label(),
@@ -111,7 +113,7 @@ pub(super) fn backend<T>(group: &Group<T>, position: usize, now: Moment) -> Back
         ejections: status.ejections,
         backup: member.backup,
         zone: member.zone.clone(),
-    }
+    })
 }
 
 /// Whether the process should get traffic: it does not drain, and of the upstreams that routes
@@ -161,5 +163,7 @@ pub(super) fn readiness<T>(snapshot: &Snapshot<T>, phase: Phase, now: Moment) ->
 
 fn has_available<T>(group: &Group<T>, now: Moment) -> bool {
     let upstream = &group.upstream;
-    (0..upstream.members().len()).any(|member| upstream.status(member, now).state.is_available())
+    (0..upstream.members().len())
+        .filter_map(|member| upstream.status(member, now))
+        .any(|status| status.state.is_available())
 }

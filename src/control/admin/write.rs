@@ -70,6 +70,7 @@ where
     let now = clock::now();
     let (group, member) = find(&snapshot, &place)?;
     let status = snapshot.groups()[group].upstream.status(member, now);
+    let status = status.ok_or_else(|| Refusal::UnknownBackend(place.clone()))?;
     let beat = Beat {
         backend: place.backend,
         state: status.state.label(),
@@ -138,7 +139,8 @@ where
     drop(seat);
     let snapshot = api.published.load();
     let (group, member) = find(&snapshot, &place)?;
-    let backend = view::backend(&snapshot.groups()[group], member, clock::now());
+    let backend = view::backend(&snapshot.groups()[group], member, clock::now())
+        .ok_or(Refusal::UnknownBackend(place))?;
     let note = Note {
         text: format!("{change}"),
         is_routine: false,
