@@ -16,15 +16,17 @@ const ALGORITHMS: [&str; 4] = [
     "weighted_response_time",
     "adaptive",
 ];
-const RATE: u32 = 250;
+/// For each of four balancers at a time, on two cores that have other tests to run.
+const RATE: u32 = 125;
 /// Enough that one slow backend in three does not hold up the load.
-const CONNECTIONS: usize = 24;
+const CONNECTIONS: usize = 16;
 const FAST: Duration = Duration::from_millis(5);
 const SLOW: Duration = Duration::from_millis(100);
 const FAULT: Duration = Duration::from_secs(4);
-const HEALTH: &str = "health: { outlier: { window: 400ms }, ejection: { base: 6s } }";
-/// What a busy machine adds to an answer.
-const SLACK: Duration = Duration::from_millis(20);
+const HEALTH: &str =
+    "health: { outlier: { window: 400ms, min_requests: 10 }, ejection: { base: 6s } }";
+/// What a busy machine adds to an answer. Far from the 100 ms of a request that got stuck.
+const SLACK: Duration = Duration::from_millis(50);
 
 struct Pool {
     backends: [Paced; 3],
@@ -150,12 +152,8 @@ fn backends_that_are_all_slow_at_once_are_left_alone() {
     assert_eq!(suspected, None, "nobody is slower than its peers");
     let shots = load.stop();
     assert_eq!(shots.failed().len(), 0, "{:?}", shots.outcomes());
-    assert_eq!(
-        pool.evenkeel
-            .metric("evenkeel_ejections_total", &[])
-            .to_bits(),
-        0
-    );
+    let ejections = pool.evenkeel.metric("evenkeel_ejections_total", &[]);
+    assert!(ejections.abs() < 0.5, "{ejections} ejections");
     let during = shots.due(slow, Duration::MAX);
     for name in ["a", "b", "c"] {
         let share = during.share(name);

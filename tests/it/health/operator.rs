@@ -33,11 +33,11 @@ fn backend(name: &'static str) -> Backend {
 impl Pool {
     fn new() -> Self {
         let backends = ["a", "b", "c"].map(backend);
-        let yaml = Setup::new(&[&backends[0], &backends[1], &backends[2]])
+        let evenkeel = Setup::new(&[&backends[0], &backends[1], &backends[2]])
             .upstream("algorithm: round_robin")
             .upstream("sticky: { cookie: KEEL, ttl: 1h }")
-            .yaml();
-        let evenkeel = Evenkeel::start(&format!("{yaml}admin: {{ address: \"@admin@\" }}\n"));
+            .admin("")
+            .start();
         Self { backends, evenkeel }
     }
 
@@ -51,7 +51,7 @@ impl Pool {
         let target = format!("/api/v1/upstreams/main/backends/{}{query}", self.b());
         let body = format!("{{\"state\": \"{state}\"}}");
         let json = [("Content-Type", "application/json")];
-        let answer = Client::connect(self.evenkeel.address("admin")).request(
+        let answer = Client::connect(self.evenkeel.admin()).request(
             "PATCH",
             &target,
             &json,
@@ -186,7 +186,7 @@ fn panic_does_not_override_the_operator() {
     let target =
         |backend: &Backend| format!("/api/v1/upstreams/main/backends/{}", backend.address());
     for backend in &pool.backends {
-        let mut admin = Client::connect(pool.evenkeel.address("admin"));
+        let mut admin = Client::connect(pool.evenkeel.admin());
         let json = [("Content-Type", "application/json")];
         let answer = admin.request(
             "PATCH",
