@@ -110,7 +110,9 @@ impl Course {
         crate::support::show(&figures);
         assert!(caught.share("b") < 0.05, "{figures}");
         assert!(second.share("b") < 0.01, "{figures}");
-        assert!(second.p99() <= before.p99() * 2 + SLACK, "{figures}");
+        // A busy machine slows all down; what counts is what the slow backend adds.
+        let limit = (before.p99() * 2).max(second.without("b").p99());
+        assert!(second.p99() <= limit + SLACK, "{figures}");
         assert!(
             self.returned
                 .is_some_and(|after| after < Duration::from_secs(5)),

@@ -30,6 +30,13 @@ fn backend(name: &'static str) -> Backend {
     })
 }
 
+/// One PATCH of the admin API.
+fn patch(evenkeel: &Evenkeel, target: &str, body: &str) -> Response {
+    let host = evenkeel.admin().to_string();
+    let headers = [("Host", host.as_str())];
+    Client::connect(evenkeel.admin()).request("PATCH", target, &headers, body.as_bytes())
+}
+
 impl Pool {
     fn new() -> Self {
         let backends = ["a", "b", "c"].map(backend);
@@ -50,13 +57,7 @@ impl Pool {
     fn patch(&self, query: &str, state: &str) -> Response {
         let target = format!("/api/v1/upstreams/main/backends/{}{query}", self.b());
         let body = format!("{{\"state\": \"{state}\"}}");
-        let json = [("Content-Type", "application/json")];
-        let answer = Client::connect(self.evenkeel.admin()).request(
-            "PATCH",
-            &target,
-            &json,
-            body.as_bytes(),
-        );
+        let answer = patch(&self.evenkeel, &target, &body);
         assert!(
             (200..300).contains(&answer.status),
             "{}{}",
@@ -186,13 +187,10 @@ fn panic_does_not_override_the_operator() {
     let target =
         |backend: &Backend| format!("/api/v1/upstreams/main/backends/{}", backend.address());
     for backend in &pool.backends {
-        let mut admin = Client::connect(pool.evenkeel.admin());
-        let json = [("Content-Type", "application/json")];
-        let answer = admin.request(
-            "PATCH",
+        let answer = patch(
+            &pool.evenkeel,
             &target(backend),
-            &json,
-            b"{\"state\": \"maintenance\"}",
+            "{\"state\": \"maintenance\"}",
         );
         assert_eq!(answer.status / 100, 2, "{}", answer.head);
     }

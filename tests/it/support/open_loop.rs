@@ -64,6 +64,12 @@ impl Shots {
         Self(self.0.iter().filter(inside).cloned().collect())
     }
 
+    /// Those that this backend did not answer.
+    pub(crate) fn without(&self, backend: &str) -> Self {
+        let others = self.0.iter().filter(|shot| shot.backend != backend);
+        Self(others.cloned().collect())
+    }
+
     /// Those without a 200.
     pub(crate) fn failed(&self) -> Vec<&Shot> {
         self.0.iter().filter(|shot| !shot.is_good()).collect()
