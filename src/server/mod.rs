@@ -25,6 +25,7 @@ use pingora_proxy::{HttpProxy, http_proxy};
 use crate::clock;
 use crate::config::Config;
 use crate::control::discovery;
+use crate::control::health::HealthChecks;
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -110,6 +111,8 @@ impl Server {
             closing: Arc::clone(&closing),
         };
         pingora.add_service(background_service("control", control));
+        let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
+        pingora.add_service(background_service("health checks", checks));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,
