@@ -89,6 +89,9 @@ impl Schedule {
             return;
         }
         self.pace = pace;
+        for id in &self.running {
+            self.targets.entry(*id).and_modify(|due| *due = now);
+        }
         let waiting: Vec<Id> = self.queue.iter().map(|(_, id)| *id).collect();
         self.queue.clear();
         self.add(now, &waiting);

@@ -163,6 +163,15 @@ fn another_pace_checks_all_at_once() {
     schedule.set_pace(now, pace(MS * 10, 0.0, 10));
     assert_eq!(schedule.start(now, 0.5), Some(1));
     assert_eq!(schedule.wake(), Some(now.after(MS * 5)));
+    schedule.set_pace(now, pace(MS * 20, 0.0, 10));
+    assert_eq!(schedule.start(now, 0.5), Some(2));
+    assert_eq!(schedule.start(now, 0.5), None, "it is being checked");
+    schedule.finish(1);
+    assert_eq!(
+        schedule.start(now, 0.5),
+        Some(1),
+        "and again when it is not"
+    );
 }
 
 #[test]
