@@ -129,12 +129,13 @@ fn a_draining_backend_keeps_its_clients_and_gets_no_new_ones() {
         assert_eq!(answer.header(NAME), Some("b"), "its own client stays");
         assert_eq!(answer.header("set-cookie"), None);
     }
+    let ending = load.now();
     pool.patch("", "active");
     let active = load.now();
     load.more(150);
     let shots = load.stop();
     assert_eq!(shots.failed().len(), 0, "{:?}", shots.outcomes());
-    let during = shots.sent(drained, active);
+    let during = shots.sent(drained, ending);
     assert_eq!(during.of("b"), 0, "{:?}", during.by_second());
     assert!(shots.sent(active, Duration::MAX).of("b") >= 30);
     echoes(&mut websocket, "still there afterwards");
