@@ -8,6 +8,7 @@ mod http2;
 mod lifecycle;
 mod limits;
 mod observation;
+mod registry;
 mod retries;
 mod routes;
 mod strictness;
