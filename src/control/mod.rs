@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod discovery;
 pub mod exposition;
+pub mod health;
 pub mod lifecycle;
 pub mod reconcile;
 mod serve;

@@ -27,6 +27,7 @@ use pingora_proxy::{HttpProxy, http_proxy};
 use crate::clock;
 use crate::config::{Config, Discovery};
 use crate::control::discovery;
+use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Lasting, Origin, Reconciler};
 use crate::listen::{self, Connections, Frontend};
@@ -129,6 +130,8 @@ impl Server {
         }
         let oversight = Oversight::new(&published, &metrics, events);
         pingora.add_service(background_service("oversight", oversight));
+        let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
+        pingora.add_service(background_service("health checks", checks));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,

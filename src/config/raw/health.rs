@@ -23,8 +23,8 @@ pub(crate) struct Health {
     pub(crate) outlier: Option<Outlier>,
     /// How long a backend is taken out, and how many may be.
     pub(crate) ejection: Ejection,
-    /// What a backend counts as before its first active check has ended: `down` or `up`. Without
-    /// `active`, every backend counts as up.
+    /// What a backend counts as before its first active check has passed. Goes with `active`:
+    /// without checks, every backend counts as up.
     #[schemars(with = "Initial", extend("default" = "down"))]
     pub(crate) initial: Option<Initial>,
 }
@@ -41,7 +41,7 @@ impl Default for Health {
     }
 }
 
-/// What a backend counts as before its first check has ended.
+/// What a backend counts as before its first check has passed.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
