@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::fixture::{NOW, ask, build, context, facts, primaries, refuse, settings, signer};
 use crate::clock::Moment;
 use crate::config::{self, ActiveCheck, Algorithm, Passive, Percent, Probe};
+use crate::state::State::{Down, Up};
 use crate::state::{Reason, State};
 use crate::upstream::{
     CheckFailure, Failure, Mode, Overseer, PickReason, Selection, Tried, Unavailable, Upstream,
@@ -225,10 +226,10 @@ fn refused_connections_are_facts_even_in_a_panic() {
         select(&upstream, at(0.9), 1).unwrap_err(),
         Unavailable::NoBackend
     );
-    let tries: Vec<_> = (0..3)
+    let selections: Vec<_> = (0..3)
         .map(|random| select(&upstream, at(1.0), random))
         .collect();
-    let tried = tries.iter().filter(|one| one.is_ok()).count();
+    let tried = selections.iter().filter(|one| one.is_ok()).count();
     assert_eq!(tried, 2, "one request for each backend");
 }
 
@@ -263,7 +264,6 @@ fn checks_count_in_a_row() {
         results.iter().map(record).collect()
     };
     assert_eq!(state(&upstream, 0, NOW), (State::Down, Reason::NotChecked));
-    use State::{Down, Up};
     assert_eq!(
         states(&[false, true]),
         [Down, Up],
