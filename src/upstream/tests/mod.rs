@@ -5,5 +5,6 @@ mod concurrency;
 mod contract;
 mod eligibility;
 mod fixture;
+mod recovery;
 mod simulation;
 mod stickiness;
