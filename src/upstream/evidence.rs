@@ -170,8 +170,8 @@ impl Upstream {
 }
 
 /// What a backend whose peers take `reference` microseconds may take.
-fn limit(reference: f32, outlier: &Outlier) -> Duration {
-    let ratio = f64::from(reference) * outlier.ratio / 1e6;
+fn limit(reference: f64, outlier: &Outlier) -> Duration {
+    let ratio = reference * outlier.ratio / 1e6;
     Duration::from_secs_f64(ratio).max(outlier.floor)
 }
 

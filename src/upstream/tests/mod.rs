@@ -6,5 +6,6 @@ mod contract;
 mod eligibility;
 mod fixture;
 mod health;
+mod recovery;
 mod simulation;
 mod stickiness;
