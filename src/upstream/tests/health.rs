@@ -30,7 +30,7 @@ const TICK_EVERY: u64 = 5;
 const CHECK_EVERY: u64 = 20;
 /// The longest pause after refused connections is 30 s, without checks; a suspect gets so few of
 /// these rare requests that judging it anew may take longer.
-const HEALING: Duration = Duration::from_secs(180);
+const HEALING: Duration = Duration::from_mins(3);
 
 /// How a backend really is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,10 +207,15 @@ impl World {
     }
 
     fn rebuild(&mut self, names: u8) {
-        let named = |(index, backend): (usize, &Resolved)| {
+        let chosen = |(index, backend): (usize, &Resolved)| {
             (names & (1 << index) != 0).then(|| backend.clone())
         };
-        let resolved: Vec<_> = self.backends.iter().enumerate().filter_map(named).collect();
+        let resolved: Vec<_> = self
+            .backends
+            .iter()
+            .enumerate()
+            .filter_map(chosen)
+            .collect();
         let signer = signer();
         let mut context = context(&[], &signer, 0);
         context.now = self.now;
