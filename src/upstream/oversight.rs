@@ -92,6 +92,7 @@ impl Upstream {
         {
             endpoint.warm_up(now, &self.rules);
         }
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, None);
     }
 
@@ -136,6 +137,7 @@ impl Upstream {
         if wish == Wish::Active && before == Wish::Maintenance {
             endpoint.warm_up(now, &self.rules);
         }
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, None);
     }
 
@@ -153,6 +155,7 @@ impl Upstream {
         if late {
             endpoint.warm_up(now, &self.rules);
         }
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, None);
     }
 
