@@ -254,6 +254,14 @@ impl Endpoint {
         );
     }
 
+    /// As [`Self::settle`], for a backend nobody has heard of yet: how it begins is no news.
+    pub(crate) fn settle_silently(&self, now: Moment) {
+        let (state, reason) = self.derive(now);
+        if self.condition.replace(now, state, reason).is_some() {
+            self.group.went_down();
+        }
+    }
+
     /// What the sources add up to; where several object, the one that is hardest to overcome.
     fn derive(&self, now: Moment) -> (State, Reason) {
         let gating = self.gate.load();

@@ -212,6 +212,10 @@ impl Endpoint {
         if rules.health.outlier.is_none() {
             self.gate.set_cut(FULL);
         }
-        self.settle(now, rules, None);
+        if is_new {
+            self.settle_silently(now);
+        } else {
+            self.settle(now, rules, None);
+        }
     }
 }
