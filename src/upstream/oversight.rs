@@ -173,7 +173,9 @@ impl Upstream {
             since: condition.since(),
             until: match state {
                 State::Draining => Some(endpoint.deadline()),
-                State::Ejected | State::Down => open.map(|open| open.until),
+                State::Ejected => open.map(|open| open.until),
+                // Checks bring it back, not time.
+                State::Down if !self.rules.has_checks() => open.map(|open| open.until),
                 State::Up | State::Warming | State::Suspect => endpoint.expires(),
                 _ => None,
             },
