@@ -166,7 +166,6 @@ impl Open {
         let opened = self.until.before(self.trip.hold(self.count, ejection));
         now < opened.after(PANIC_PAUSE)
     }
-
 }
 
 impl Breaker {

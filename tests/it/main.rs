@@ -5,6 +5,7 @@
 mod balancing;
 mod forwarding;
 mod health;
+mod health_checks;
 mod http2;
 mod lifecycle;
 mod limits;
