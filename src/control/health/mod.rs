@@ -8,6 +8,7 @@
 //! and it keeps the health it finds to itself.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,10 +115,17 @@ impl<T: Send + Sync + 'static> Rounds<T> {
 
     async fn run(mut self, published: &Published<T>) {
         let mut changes = published.changes();
+        // Setting a timer wakes the runtime once more, so it is set only when it has to move.
+        let mut alarm = None;
+        let mut timer = pin!(tokio::time::sleep(IDLE));
         loop {
             self.follow(published.load(), clock::now());
             self.start_due();
-            let pause = self.pause(clock::now());
+            let wake = self.wake();
+            if wake != alarm {
+                alarm = wake;
+                timer.set(tokio::time::sleep(pause(wake, clock::now())));
+            }
             tokio::select! {
                 Some(ended) = self.checks.join_next_with_id() => {
                     self.follow(published.load(), clock::now());
@@ -125,7 +133,10 @@ impl<T: Send + Sync + 'static> Rounds<T> {
                 }
                 // The sender lives in what is published, which is borrowed for longer than this.
                 _ = changes.changed() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = &mut timer => {
+                    alarm = None;
+                    timer.set(tokio::time::sleep(IDLE));
+                }
             }
         }
     }
@@ -209,10 +220,14 @@ impl<T: Send + Sync + 'static> Rounds<T> {
         }
     }
 
-    fn pause(&self, now: Moment) -> Duration {
+    fn wake(&self) -> Option<Moment> {
         let wakes = self.lanes.values().filter_map(|lane| lane.schedule.wake());
-        wakes.min().map_or(IDLE, |wake| wake.since(now)).min(IDLE)
+        wakes.min()
     }
+}
+
+fn pause(wake: Option<Moment>, now: Moment) -> Duration {
+    wake.map_or(IDLE, |wake| wake.since(now)).min(IDLE)
 }
 
 impl Lane {

@@ -15,6 +15,11 @@ use crate::config::ActiveCheck;
 /// New targets get their first check within this time, or within the interval where it is shorter.
 const FIRST: Duration = Duration::from_secs(1);
 
+/// Wakes lie on a grid as wide as this share of the interval, but not wider than the next
+/// constant: what falls due close together costs one wake.
+const GRID_SHARE: u32 = 20;
+const GRID_MAX: Duration = Duration::from_millis(25);
+
 /// A target, unique for the life of the process.
 pub(super) type Id = u64;
 
@@ -40,6 +45,14 @@ impl Pace {
     fn gap(&self, roll: f64) -> Duration {
         let factor = 1.0 + self.jitter * (2.0 * roll - 1.0);
         self.interval.mul_f64(factor.max(0.0))
+    }
+
+    /// `due`, or the next point of the grid.
+    fn on_grid(&self, due: Moment) -> Moment {
+        let grid = (self.interval / GRID_SHARE).min(GRID_MAX).as_micros();
+        let grid = u64::try_from(grid).map_or(1, |grid| grid.max(1));
+        let next = due.as_micros().checked_next_multiple_of(grid);
+        next.map_or(due, Moment::from_micros)
     }
 }
 
@@ -129,7 +142,7 @@ impl Schedule {
         if self.running.len() >= self.pace.concurrency {
             return None;
         }
-        self.queue.first().map(|(due, _)| *due)
+        self.queue.first().map(|(due, _)| self.pace.on_grid(*due))
     }
 }
 

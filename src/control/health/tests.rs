@@ -213,7 +213,7 @@ async fn members_that_leave_are_forgotten_and_the_others_keep_their_place() {
     published.publish(off);
     rounds.follow(published.load(), clock::now());
     assert!(rounds.lanes.is_empty());
-    assert_eq!(rounds.pause(clock::now()), IDLE);
+    assert_eq!(pause(rounds.wake(), clock::now()), IDLE);
 }
 
 /// A way to a backend that cannot be gone.

@@ -132,6 +132,30 @@ fn what_waits_for_the_cap_goes_in_the_order_in_which_it_was_due() {
 }
 
 #[test]
+fn wakes_are_few_and_never_early_or_much_too_late() {
+    let mut schedule = Schedule::new(pace(MS * 5_000, 0.1, 1_000));
+    let ids: Vec<Id> = (0..1_000).collect();
+    schedule.add(Moment::ZERO, &ids);
+    let (mut wakes, mut starts) = (0, 0);
+    while let Some(wake) = schedule.wake()
+        && starts < 1_000
+    {
+        let due = schedule.queue.first().unwrap().0;
+        assert!(wake >= due && wake.since(due) < MS * 25);
+        wakes += 1;
+        while schedule.start(wake, 0.5).is_some() {
+            starts += 1;
+        }
+    }
+    assert!((40..=41).contains(&wakes), "{wakes}");
+    let quick = pace(MS * 100, 0.1, 1);
+    let due = Moment::from_micros(20_001);
+    assert_eq!(quick.on_grid(due), Moment::from_micros(25_000));
+    let least = pace(Duration::from_micros(1), 0.0, 1);
+    assert_eq!(least.on_grid(due), due);
+}
+
+#[test]
 fn a_thousand_new_targets_are_spread_over_a_second() {
     let mut schedule = Schedule::new(pace(MS * 5_000, 0.1, 1_000));
     let ids: Vec<Id> = (0..1_000).collect();
