@@ -23,6 +23,8 @@ use crate::config;
 const FIRST_SHARE: f32 = 0.05;
 /// A suspect's share after its second, and that of one that cannot be ejected because too many are.
 pub(crate) const LEAST_SHARE: f32 = 0.01;
+/// Windows without any answer that end a suspicion. Many, because the cut itself makes answers rare.
+const PATIENCE: u32 = 30;
 /// Windows whose answers are kept until they suffice for a judgement of one that is no suspect.
 const KEPT_WINDOWS: u32 = 5;
 
@@ -81,6 +83,11 @@ impl fmt::Display for Micros {
         };
         write!(f, "{value:.decimals$} {unit}")
     }
+}
+
+/// What a backend whose peers take `reference` microseconds may take, in microseconds.
+pub(super) fn limit(reference: f64, settings: &config::Outlier) -> f64 {
+    (settings.ratio * reference).max(settings.floor.as_secs_f64() * 1e6)
 }
 
 /// Requests by which a suspect is judged: fewer than others, because its share is cut and the
@@ -146,8 +153,7 @@ impl Peers {
             return Verdict::Unknown;
         };
         let count = self.sorted.len() - usize::from(own.is_some());
-        let floor = settings.floor.as_secs_f64() * 1e6;
-        let mut limit = (settings.ratio * peers_median).max(floor);
+        let mut limit = limit(peers_median, settings);
         if count > 1 {
             let n = count as f64;
             let own = own.unwrap_or_default();
@@ -270,7 +276,7 @@ impl Course {
         }
         self.blank_windows += 1;
         let patience = if self.is_suspect() {
-            settings.windows.max(1)
+            PATIENCE
         } else {
             KEPT_WINDOWS
         };
