@@ -5,6 +5,8 @@
 mod balancing;
 mod draining;
 mod forwarding;
+mod health;
+mod health_checks;
 mod http2;
 mod lifecycle;
 mod limits;
