@@ -19,6 +19,8 @@ use crate::control::admin::client::{Call, CallError};
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit for saying goodbye: the process must end.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Requests that were given to it before it left may take so long to arrive.
+const LATE_REQUESTS: Duration = Duration::from_millis(250);
 /// Largest answer in bytes.
 const MAX_ANSWER: u64 = 16 * 1024;
 /// The pause after the first failure; each further one doubles it.
@@ -153,7 +155,10 @@ impl<'o> Registrar<'o> {
         let Some(id) = as_who else { return };
         let mut leaving = Some(id);
         match timeout(LEAVE_TIMEOUT, self.call("DELETE", &mut leaving)).await {
-            Ok(Ok(_)) => say(&format!("left upstream {}", self.upstream)),
+            Ok(Ok(_)) => {
+                say(&format!("left upstream {}", self.upstream));
+                sleep(LATE_REQUESTS).await;
+            }
             Ok(Err(error)) => say(&format!(
                 "cannot leave {}: {error}",
                 self.registry.authority
