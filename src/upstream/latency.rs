@@ -6,6 +6,18 @@
 //! less and less, and the median is the best guess about a backend that nobody
 //! has measured.
 //!
+//! With `tau` alone, a backend that was twenty times slower than its peers would
+//! be believed to be fast again half a minute after it is, because few samples
+//! come from a backend that is avoided, and each says only that this request was
+//! fast. Two things tell its recovery from luck. Slow answers were the rule
+//! there, not the exception: the latency was borne out by the average of the
+//! last samples as well. And there has been no relapse for three seconds: every
+//! sample since was below half of that latency. From there on `tau` is one
+//! second. Where slow answers are rare, the first is not given, and peaks last
+//! as long as ever: backends that share such a trait keep about the same peak,
+//! and traffic does not swing between them. No single sample, after however
+//! long a silence, takes more than half of the way on these grounds.
+//!
 //! Failures are kept apart from latency: a failure is no measurement, and mixing
 //! the two would let failures shift the median that everyone decays to. They
 //! add up to a *strain* that multiplies the cost by 4 for each unit. A failure
@@ -24,6 +36,20 @@ use crate::clock::Moment;
 
 /// Time constant of the latency's decay, in seconds.
 const TAU: f32 = 10.0;
+/// How long samples must have been far below the latency before they count for more.
+const SETTLED_AFTER: f32 = 3.0;
+/// Time constant of the latency's decay from then on, in seconds.
+const RECOVERY_TAU: f32 = 1.0;
+/// What one sample leaves of the distance at least, by that time constant.
+const RECOVERY_KEPT: f32 = 0.5;
+/// A sample below this part of the latency is far below it.
+const FAR_BELOW: f32 = 0.5;
+/// What one sample adds to the average of the last ones.
+const USUAL_SHARE: f32 = 1.0 / 16.0;
+/// A latency is the rule where the average is at least this part of it.
+const THE_RULE: f32 = 0.25;
+/// The recovery is complete when the latency is within this factor of the samples.
+const RECOVERED: f32 = 1.25;
 /// Time constant of the strain's decay, in seconds. Longer than the latency's, so that a backend
 /// that fails at every re-measurement stays out between them.
 const STRAIN_TAU: f32 = 15.0;
@@ -39,6 +65,11 @@ const UNMEASURED: f32 = 1_000.0;
 #[derive(Debug, Default)]
 pub(crate) struct Latency {
     peak: Stamped,
+    /// The average of the last samples.
+    usual: Stamped,
+    /// What the latency was when a sample last bore it out, and when that was; 0 where it is the
+    /// exception.
+    confirmed: Stamped,
     strain: Stamped,
 }
 
@@ -47,6 +78,7 @@ impl Latency {
     /// one lucky answer must not draw everything to a new backend.
     pub(crate) fn record(&self, now: Moment, first_byte: Duration, median: Option<f32>) {
         let sample = micros(first_byte);
+        let settled = self.settled(now, sample);
         self.peak.update(now, |peak, age| {
             if peak == 0.0 {
                 let seed = median.unwrap_or(sample);
@@ -54,7 +86,8 @@ impl Latency {
             } else if sample >= peak {
                 sample
             } else {
-                sample + (peak - sample) * decay(age, TAU)
+                let recovery = decay(age.min(settled), RECOVERY_TAU).max(RECOVERY_KEPT);
+                sample + (peak - sample) * decay(age, TAU).min(recovery)
             }
         });
         if !self.strain.is_zero() {
@@ -62,6 +95,26 @@ impl Latency {
                 let kept = strain * decay(age, STRAIN_TAU) * STRAIN_KEPT;
                 if kept < 0.01 { 0.0 } else { kept }
             });
+        }
+    }
+
+    /// For how many seconds samples have been far below the latency, this one included, beyond the
+    /// time after which that counts.
+    fn settled(&self, now: Moment, sample: f32) -> f32 {
+        self.usual.update(now, |usual, _| {
+            let usual = if usual == 0.0 { sample } else { usual };
+            usual + (sample - usual) * USUAL_SHARE
+        });
+        let (peak, _) = self.peak.load();
+        let (confirmed, stamp) = self.confirmed.load();
+        if sample < confirmed * FAR_BELOW && sample * RECOVERED < peak {
+            (age(now, stamp) - SETTLED_AFTER).max(0.0)
+        } else {
+            let peak = peak.max(sample);
+            let is_the_rule = self.usual.load().0 >= peak * THE_RULE;
+            self.confirmed
+                .set(now, if is_the_rule { peak } else { 0.0 });
+            0.0
         }
     }
 
@@ -107,6 +160,10 @@ impl Stamped {
 
     fn load(&self) -> (f32, u32) {
         unpack(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, now: Moment, value: f32) {
+        self.0.store(pack(value, ticks(now)), Ordering::Relaxed);
     }
 
     /// Replaces the value by what `next` makes of it and of its age in seconds.
@@ -197,6 +254,52 @@ mod tests {
         latency.record(at(10.1), Duration::from_millis(1), None);
         let wanted = 1_000.0 + 8_000.0 * (-1.0_f32).exp();
         assert!(near(latency.measured().unwrap(), wanted));
+    }
+
+    /// Samples of a millisecond every 0.8 s, from a moment after a latency of 20 ms was measured.
+    fn recovering(latency: &Latency, from: f64, to: f64) -> f32 {
+        let mut at = from;
+        while at < to {
+            latency.record(self::at(at), Duration::from_millis(1), Some(1_000.0));
+            at += 0.8;
+        }
+        latency.measured().unwrap()
+    }
+
+    #[test]
+    fn a_recovery_that_lasts_is_believed() {
+        let latency = measured(20_000);
+        assert!(recovering(&latency, 0.8, 3.0) > 15_000.0);
+        assert!(recovering(&latency, 3.2, 8.0) < 1_500.0);
+    }
+
+    #[test]
+    fn a_relapse_begins_it_anew() {
+        let latency = measured(20_000);
+        recovering(&latency, 0.8, 3.0);
+        latency.record(at(3.2), Duration::from_millis(20), None);
+        assert!(recovering(&latency, 4.0, 6.0) > 15_000.0);
+    }
+
+    #[test]
+    fn one_sample_after_a_silence_proves_little() {
+        let latency = measured(20_000);
+        latency.record(at(4.0), Duration::from_millis(1), None);
+        assert!(latency.measured().unwrap() > 10_000.0);
+    }
+
+    #[test]
+    fn noise_is_no_recovery() {
+        let latency = measured(20_000);
+        for tenth in 1..100 {
+            let millis = if tenth % 20 == 0 { 20 } else { 2 };
+            latency.record(
+                at(f64::from(tenth) / 10.0),
+                Duration::from_millis(millis),
+                None,
+            );
+            assert!(latency.measured().unwrap() > 15_000.0);
+        }
     }
 
     #[test]

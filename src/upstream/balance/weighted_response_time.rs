@@ -10,11 +10,12 @@
 //! Two refinements. Among scores within 25 % of the lowest, the requests in
 //! flight per weight decide, and then turns: latencies scatter by more than
 //! that, and without it, the backend that happened to answer a microsecond
-//! faster would get every request of a quiet upstream. And a backend that gets no traffic is measured again: every 200th
-//! request may go to the one that has waited longest, if that is over three
-//! seconds, so a slow backend is found to be fast again and no more than 0.5 %
-//! of requests pay for it. Where 0.5 % is less than a request every few seconds,
-//! the decay toward the median brings it back in time.
+//! faster would get every request of a quiet upstream. And a backend that gets
+//! no traffic is measured again: every 200th request may go to the one that has
+//! waited longest, if that is over half a second, so a slow backend is found to
+//! be fast again and no more than 0.5 % of requests pay for it, too few for the
+//! 99th percentile to notice. Where 0.5 % is less than a request every few
+//! seconds, the decay toward the median brings it back in time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,7 +29,7 @@ const TOLERANCE: f32 = 1.25;
 /// One request in so many may explore.
 const EXPLORE_EVERY: u64 = 200;
 /// How long a backend goes without a request before it is explored.
-const STALE_AFTER: Duration = Duration::from_secs(3);
+const STALE_AFTER: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct WeightedResponseTime {

@@ -148,6 +148,67 @@ fn assert_even(shares: &[f64], slack: f64) {
     }
 }
 
+/// 250 requests/s over three backends of 5 ms, one of which takes 100 ms for twenty seconds.
+#[test]
+fn a_gray_failure_costs_little_and_is_soon_over() {
+    let mut simulation = Simulation::new(3, |member, at, draws| {
+        noisy(
+            if member == 0 && (20.0..40.0).contains(&at) {
+                100.0
+            } else {
+                5.0
+            },
+            draws,
+        )
+    });
+    simulation.run(250.0, 60.0);
+    let share = simulation.shares(22.0, 40.0)[0];
+    assert!(share < 0.006, "the slow one gets {share}");
+    let probes = simulation.picks.iter().filter(|pick| pick.probe).count();
+    assert!(probes * 200 <= simulation.picks.len() + 200);
+    let share = simulation.shares(48.0, 50.0)[0];
+    assert!(share > 0.2, "eight seconds later it gets {share}");
+}
+
+/// Latencies of two kinds: what is rare must neither be forgotten between two occurrences nor
+/// move traffic to and fro.
+#[test]
+fn rare_slow_answers_do_not_make_it_swing() {
+    for (rate, rare) in [(60.0, 50), (250.0, 50), (250.0, 200), (1_000.0, 1_000)] {
+        let mut simulation = Simulation::new(3, |_, _, draws| {
+            fine(if draws.below(rare) == 0 { 100.0 } else { 5.0 })
+        });
+        simulation.run(rate, 300.0);
+        assert_even(&simulation.shares(0.0, 300.0), 0.15);
+        for from in 0..29 {
+            let from = f64::from(from) * 10.0;
+            let shares = simulation.shares(from, from + 10.0);
+            assert!(
+                shares.iter().all(|share| (0.1..0.75).contains(share)),
+                "{shares:?} from {from} with {rate}/s, one in {rare} slow"
+            );
+        }
+    }
+}
+
+/// One of three is slow for one request in ten: it is avoided for it, all of the time.
+#[test]
+fn one_that_is_slow_now_and_then_is_avoided() {
+    let mut simulation = Simulation::new(3, |member, _, draws| {
+        fine(if member == 0 && draws.below(10) == 0 {
+            100.0
+        } else {
+            5.0
+        })
+    });
+    simulation.run(250.0, 300.0);
+    for from in 0..29 {
+        let from = f64::from(from) * 10.0;
+        let share = simulation.shares(from, from + 10.0)[0];
+        assert!(share < 0.2, "it gets {share} from {from}");
+    }
+}
+
 /// A late answer keeps a backend back for some ten seconds, so with latencies that scatter this much
 /// the shares even out over minutes, the slower the less traffic there is.
 #[test]
