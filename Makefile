@@ -4,7 +4,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 export PATH := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools:$(PATH)
 
-.PHONY: help demo test check bench build
+.PHONY: help demo test check bench build build-pgo
 
 help:
 	@echo 'make demo    build and run the all-in-one demo (ports 5000 and 8000; Ctrl-C ends it)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make check   format, lints and documentation, as CI asks for them'
 	@echo 'make bench   the benchmarks (release profile, takes minutes to build)'
 	@echo 'make build   the release binary: target/release/evenkeel'
+	@echo 'make build-pgo   the same, optimised by a profile of its own traffic: target/pgo/release/evenkeel'
 
 # The dev profile: a first build takes half of what an optimised one does, and `make test` shares it.
 # `make demo PROFILE=release` for numbers that mean something.
@@ -36,3 +37,8 @@ bench:
 build:
 	@.ci/install build
 	$(CARGO) build --locked --release
+
+# Needs wrk and llvm-profdata; the script says what is missing.
+build-pgo:
+	@.ci/install build
+	benches/proxy/build-pgo

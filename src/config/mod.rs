@@ -18,6 +18,8 @@ pub use run::{
 };
 pub use units::{Percent, Secret};
 
+pub(crate) use format::{BackendAddress, DurationText, Format};
+
 mod algorithm;
 mod convert;
 pub mod docs;

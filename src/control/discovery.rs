@@ -17,24 +17,22 @@ use pingora_load_balancing::discovery::ServiceDiscovery;
 use crate::config;
 use crate::upstream::Resolved;
 
-/// One configured backend as a source of addresses.
-struct Named<'a>(&'a config::Backend);
+/// A `host:port` as a source of addresses.
+struct Named<'a>(&'a str);
 
 #[async_trait]
 impl ServiceDiscovery for Named<'_> {
     async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
-        let found = tokio::net::lookup_host(&self.0.address)
-            .await
-            .map_err(|error| {
-                Error::because(
-                    ErrorType::ConnectNoRoute,
-                    "looking up a backend's name",
-                    error,
-                )
-            })?;
+        let found = tokio::net::lookup_host(self.0).await.map_err(|error| {
+            Error::because(
+                ErrorType::ConnectNoRoute,
+                "looking up a backend's name",
+                error,
+            )
+        })?;
         let backend = |address: SocketAddr| Backend {
             addr: PingoraAddr::Inet(address),
-            weight: self.0.weight as usize,
+            weight: 1,
             ext: pingora_load_balancing::Extensions::new(),
         };
         Ok((found.map(backend).collect(), HashMap::new()))
@@ -56,11 +54,13 @@ pub async fn resolve(upstreams: &[config::Upstream]) -> Result<Vec<Vec<Resolved>
     for upstream in upstreams {
         let mut resolved = Vec::with_capacity(upstream.backends.len());
         for backend in &upstream.backends {
-            let addresses = addresses(backend).await.map_err(|reason| ResolveError {
-                upstream: upstream.name.clone(),
-                backend: backend.address.clone(),
-                reason,
-            })?;
+            let addresses = look_up(&backend.address)
+                .await
+                .map_err(|reason| ResolveError {
+                    upstream: upstream.name.clone(),
+                    backend: backend.address.clone(),
+                    reason,
+                })?;
             let several = addresses.len() > 1;
             resolved.extend(addresses.into_iter().map(|address| Resolved {
                 address,
@@ -77,11 +77,12 @@ pub async fn resolve(upstreams: &[config::Upstream]) -> Result<Vec<Vec<Resolved>
     Ok(all)
 }
 
-async fn addresses(backend: &config::Backend) -> Result<Vec<SocketAddr>, String> {
-    if let Ok(address) = backend.address.parse() {
+/// The addresses of a `host:port`, at least one.
+pub(super) async fn look_up(address: &str) -> Result<Vec<SocketAddr>, String> {
+    if let Ok(address) = address.parse() {
         return Ok(vec![address]);
     }
-    let (found, _) = Named(backend)
+    let (found, _) = Named(address)
         .discover()
         .await
         .map_err(|error| error.root_cause().to_string())?;
@@ -99,30 +100,20 @@ async fn addresses(backend: &config::Backend) -> Result<Vec<SocketAddr>, String>
 mod tests {
     use super::*;
 
-    fn backend(address: &str) -> config::Backend {
-        config::Backend {
-            address: address.to_owned(),
-            weight: 3,
-            backup: false,
-            zone: None,
-            labels: std::collections::BTreeMap::new(),
-        }
-    }
-
     #[tokio::test]
     async fn an_address_is_taken_as_it_is() {
-        let found = addresses(&backend("[::1]:80")).await;
+        let found = look_up("[::1]:80").await;
         assert_eq!(found, Ok(vec!["[::1]:80".parse().expect("valid")]));
     }
 
     #[tokio::test]
     async fn a_name_is_looked_up() {
-        let found = addresses(&backend("localhost:81")).await.expect("known");
+        let found = look_up("localhost:81").await.expect("known");
         assert!(found.iter().all(|a| a.ip().is_loopback() && a.port() == 81));
     }
 
     #[tokio::test]
     async fn an_unknown_name_is_an_error() {
-        assert!(addresses(&backend("nobody.invalid:80")).await.is_err());
+        assert!(look_up("nobody.invalid:80").await.is_err());
     }
 }

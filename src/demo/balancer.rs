@@ -6,6 +6,7 @@ use super::live::Totals;
 use crate::config;
 use crate::observe::metrics::Metrics;
 use crate::server::{Interrupt, Options, Server};
+use crate::state::Reason;
 
 /// A balancer that is put together, to be run by the demo.
 pub struct Balancer {
@@ -54,6 +55,10 @@ fn totals(metrics: &Arc<Metrics>) -> Totals {
                 }
                 "evenkeel_backend_in_flight" => {
                     totals.in_flight += whole(metric.get_gauge().get_value());
+                }
+                "evenkeel_backend_state_reason" if label("reason") != Reason::Healthy.label() => {
+                    let backend = label("backend").to_owned();
+                    totals.remarks.push((backend, label("reason").to_owned()));
                 }
                 "evenkeel_request_duration_seconds" => add(&mut totals, metric.get_histogram()),
                 "evenkeel_backend_picks_total" => {

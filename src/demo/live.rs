@@ -22,6 +22,8 @@ pub struct Totals {
     pub latency: Vec<(f64, u64)>,
     /// Requests sent to each backend, retries included, by its `host:port`.
     pub backends: Vec<(String, u64)>,
+    /// Why backends do not get their full share now, by their `host:port`; those that do are absent.
+    pub remarks: Vec<(String, String)>,
 }
 
 /// What happened between two readings.
@@ -32,6 +34,7 @@ pub(super) struct Interval {
     p99: Option<Quantile>,
     /// Backends in the order of the later reading, each with its part of all picks.
     shares: Vec<(String, f64)>,
+    remarks: Vec<(String, String)>,
     errors: u64,
     in_flight: u64,
 }
@@ -69,6 +72,7 @@ impl Interval {
                 .into_iter()
                 .map(|(name, picks)| (name, share(picks)))
                 .collect(),
+            remarks: after.remarks.clone(),
             errors: after.errors.saturating_sub(before.errors),
             in_flight: after.in_flight,
         }
@@ -90,7 +94,14 @@ impl Interval {
             .shares
             .iter()
             .map(|(backend, share)| {
-                format!("{} {:>3.0}%", style.bold(&name(backend)), share * 100.0)
+                let remark = self.remarks.iter().find(|(other, _)| other == backend);
+                let remark = remark.map_or_else(String::new, |(_, remark)| format!(" ({remark})"));
+                let share = share * 100.0;
+                format!(
+                    "{} {share:>3.0}%{}",
+                    style.bold(&name(backend)),
+                    style.red(&remark)
+                )
             })
             .collect();
         let errors = format!("errors {}", self.errors);
@@ -213,6 +224,14 @@ mod tests {
             line(&Interval::between(&before, &after, 2 * SECOND)),
             "    50 req/s | p50   10 ms p99   98 ms | a  25% b  75% | errors 2 | in flight 7"
         );
+    }
+
+    #[test]
+    fn a_backend_that_is_out_says_why() {
+        let mut after = totals(10, [10; 4], &[("a", 10), ("b", 0)]);
+        after.remarks = vec![("b".to_owned(), "connect_failed".to_owned())];
+        let interval = Interval::between(&Totals::default(), &after, SECOND);
+        assert!(line(&interval).contains("| a 100% b   0% (connect_failed) |"));
     }
 
     #[test]

@@ -92,6 +92,21 @@ impl Transport {
         peer
     }
 
+    /// The peer for a health check: verified as traffic is, but on a connection that is neither
+    /// shared with traffic nor counted as it. The check limits its time itself.
+    #[must_use]
+    pub fn check_peer(&self) -> HttpPeer {
+        let mut peer = self.template.clone();
+        peer.options.tracer = None;
+        peer.options.max_h2_streams = 1;
+        peer.options.alpn = self.alpn(&Wish {
+            left: Duration::ZERO,
+            http2: false,
+            upgrade: false,
+        });
+        peer
+    }
+
     fn alpn(&self, wish: &Wish) -> ALPN {
         let tls = self.template.is_tls();
         match self.protocol {

@@ -6,17 +6,17 @@
 
 use std::hash::Hasher;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::error::StartError;
 use crate::config::Config;
 
-/// Connections the system may hold for the metrics endpoint.
-const BACKLOG: u32 = 64;
+/// Connections the system may hold for the metrics endpoint, and for the admin API.
+const BACKLOG: u32 = 256;
 
 /// Binds every address once, and lets go of it again.
 pub(super) fn check(config: &Config) -> Result<(), StartError> {
@@ -28,20 +28,27 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
         .metrics
         .iter()
         .map(|metrics| ("metrics".to_owned(), metrics.address));
-    for (what, address) in listeners.chain(metrics) {
+    let admin = config
+        .admin
+        .iter()
+        .map(|admin| ("admin".to_owned(), admin.address));
+    // All are held until the last: two that want the same address must not both find it free.
+    let mut held = Vec::new();
+    for (what, address) in listeners.chain(metrics).chain(admin) {
         // The standard library sets SO_REUSEADDR, so connections in TIME_WAIT do not count.
-        std::net::TcpListener::bind(address).map_err(|source| StartError::Bind {
+        let listener = TcpListener::bind(address).map_err(|source| StartError::Bind {
             what,
             address,
             source,
         })?;
+        held.push(listener);
     }
     Ok(())
 }
 
 /// A socket beside which another process may listen on the same address, as one
 /// does while it takes over.
-pub(super) fn shared(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn shared(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {

@@ -1,6 +1,7 @@
 //! The composition root: builds every part, hands Pingora its services, owns
 //! the order in which they start and stop.
 
+mod admin;
 mod bind;
 mod closing;
 mod control;
@@ -24,16 +25,20 @@ use pingora::services::listening::Service;
 use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Discovery};
 use crate::control::discovery;
+use crate::control::health::HealthChecks;
+use crate::control::lifecycle::Lifecycle;
+use crate::control::reconcile::{Commands, Lasting, Origin, Reconciler};
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
 use crate::observe::{AccessLog, Recorder};
 use crate::proxy::{Doorman, Proxy, Transport};
-use crate::snapshot::{Parts, Published, Snapshot};
+use crate::snapshot::Published;
 use crate::upstream::Journal;
 use crate::upstream::sticky::Signer;
+use admin::Admin;
 use closing::Closing;
 use control::Control;
 pub use error::StartError;
@@ -68,6 +73,7 @@ pub struct Server {
     interrupt: Interrupt,
     metrics: Arc<Metrics>,
     published: Arc<Published<Transport>>,
+    lifecycle: Arc<Lifecycle>,
     closing: Arc<Closing>,
 }
 
@@ -84,8 +90,8 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
-        let first = first_snapshot(&config, &metrics, &journal)?;
-        let published = Arc::new(Published::new(first));
+        let (reconciler, commands) = reconciler(&config, &metrics, journal.clone())?;
+        let published = Arc::clone(reconciler.published());
         let connections = Arc::new(Connections::new(&config));
         let recorder = Arc::new(recorder(&config, &metrics)?);
         let dropped = options.log.as_ref().map(LogGuard::dropped);
@@ -117,13 +123,21 @@ impl Server {
             closing: Arc::clone(&closing),
         };
         pingora.add_service(background_service("control", control));
+        let lifecycle = Arc::new(Lifecycle::default());
+        if let Some(admin) = &config.admin {
+            let admin = Admin::new(admin.clone(), reconciler, commands, Arc::clone(&lifecycle));
+            pingora.add_service(background_service("admin", admin));
+        }
         let oversight = Oversight::new(&published, &metrics, events);
         pingora.add_service(background_service("oversight", oversight));
+        let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
+        pingora.add_service(background_service("health checks", checks));
         Ok(Self {
             pingora,
             interrupt: options.interrupt,
             metrics,
             published,
+            lifecycle,
             closing,
         })
     }
@@ -141,7 +155,11 @@ impl Server {
         }
         let socket = PathBuf::from(&self.pingora.configuration.upgrade_sock);
         self.pingora.run(RunArgs {
-            shutdown_signal: Box::new(signals::Signals::new(self.interrupt, socket)),
+            shutdown_signal: Box::new(signals::Signals::new(
+                self.interrupt,
+                socket,
+                self.lifecycle,
+            )),
         });
         tracing::info!("stopped");
         self.closing.close();
@@ -154,34 +172,37 @@ fn recorder(config: &Config, metrics: &Metrics) -> Result<Recorder, StartError> 
     Ok(Recorder::new(log.map_err(StartError::AccessLog)?))
 }
 
-fn first_snapshot(
+/// Everything `config` names, looked up and read, and the first snapshot made of it.
+fn reconciler(
     config: &Arc<Config>,
-    metrics: &Metrics,
-    journal: &Journal,
-) -> Result<Snapshot<Transport>, StartError> {
+    metrics: &Arc<Metrics>,
+    journal: Journal,
+) -> Result<(Reconciler<Transport>, Commands), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
-    let resolved = runtime.block_on(discovery::resolve(&config.upstreams))?;
+    let configured = runtime.block_on(discovery::resolve(&config.upstreams))?;
     let identities = config
         .upstreams
         .iter()
         .map(identity::load)
         .collect::<Result<Vec<_>, _>>()?;
-    let signer = Arc::new(Signer::new(config.server.secret.as_ref(), rand::random()));
-    let parts = Parts {
-        resolved: &resolved,
-        signer: &signer,
-        metrics,
-        transport: &|index, member| {
-            Transport::new(&config.upstreams[index], &identities[index], member)
-        },
+    let own = Arc::clone(config);
+    let origin = Origin {
+        config: Arc::clone(config),
+        configured,
+        transports: Box::new(move |index, member| {
+            Transport::new(&own.upstreams[index], &identities[index], member)
+        }),
+    };
+    let lasting = Lasting {
+        metrics: Arc::clone(metrics),
         journal,
-        now: clock::now(),
+        signer: Arc::new(Signer::new(config.server.secret.as_ref(), rand::random())),
         seed: rand::random(),
     };
-    Ok(Snapshot::build(Arc::clone(config), &parts, None))
+    Ok(Reconciler::new(origin, lasting, clock::now()))
 }
 
 fn app(
@@ -214,7 +235,12 @@ fn pingora_conf(config: &Config, options: &Options) -> ServerConf {
     let idle: usize = config
         .upstreams
         .iter()
-        .map(|upstream| upstream.max_idle_per_backend * upstream.backends.len())
+        .map(|upstream| {
+            let registered = upstream
+                .discovery
+                .map_or(0, |Discovery::Registry { max_backends }| max_backends);
+            upstream.max_idle_per_backend * (upstream.backends.len() + registered)
+        })
         .sum();
     let socket = options
         .upgrade_socket

@@ -1,10 +1,13 @@
 //! What each signal does.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::control::lifecycle::{Lifecycle, Phase};
 
 /// What an interrupt (Ctrl-C) does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,13 +23,19 @@ pub enum Interrupt {
 pub(super) struct Signals {
     interrupt: Interrupt,
     upgrade_socket: PathBuf,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl Signals {
-    pub(super) const fn new(interrupt: Interrupt, upgrade_socket: PathBuf) -> Self {
+    pub(super) const fn new(
+        interrupt: Interrupt,
+        upgrade_socket: PathBuf,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
         Self {
             interrupt,
             upgrade_socket,
+            lifecycle,
         }
     }
 
@@ -54,11 +63,13 @@ impl ShutdownSignalWatch for Signals {
             tokio::select! {
                 _ = terminate.recv() => {
                     tracing::info!("SIGTERM: draining");
+                    self.lifecycle.enter(Phase::Draining);
                     return ShutdownSignal::GracefulTerminate;
                 }
                 _ = quit.recv() => {
                     if self.successor_waits() {
                         tracing::info!("SIGQUIT: handing the sockets over, then draining");
+                        self.lifecycle.enter(Phase::HandedOver);
                         return ShutdownSignal::GracefulUpgrade;
                     }
                     let socket = self.upgrade_socket.display();
@@ -69,7 +80,10 @@ impl ShutdownSignalWatch for Signals {
                         tracing::info!("SIGINT: stopping at once");
                         return ShutdownSignal::FastShutdown;
                     }
-                    Interrupt::Drain => return ShutdownSignal::GracefulTerminate,
+                    Interrupt::Drain => {
+                        self.lifecycle.enter(Phase::Draining);
+                        return ShutdownSignal::GracefulTerminate;
+                    }
                 },
                 _ = hangup.recv() => {
                     tracing::warn!("SIGHUP: reloading is not supported yet; start a new process with --upgrade");

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use evenkeel::config::Algorithm;
 use evenkeel::reject::{Fault, Reject};
+use evenkeel::state::{Reason, State};
 use regex::Regex;
 
 use crate::markdown::{Document, all, root};
@@ -160,8 +161,8 @@ fn every_name_with_an_underscore_exists() {
         known.extend(first_column(&read(path)).map(str::to_owned));
     }
     known.insert("client_ip".to_owned());
-    // Named as what is not there yet.
-    known.insert("slow_start".to_owned());
+    known.extend(State::ALL.iter().map(|one| one.label().to_owned()));
+    known.extend(Reason::ALL.iter().map(|one| one.label().to_owned()));
     let word = Regex::new(r"^[a-z]+(_[a-z]+)+$").expect("a regex");
     let mut problems = Vec::new();
     for document in all() {
@@ -221,6 +222,18 @@ fn every_reason_is_explained() {
         others.join(", ")
     );
     assert!(document.text.contains(&sentence), "expected: {sentence}");
+}
+
+/// One row for each, in their order: the states, then the reasons.
+#[test]
+fn every_state_and_reason_of_a_backend_is_explained() {
+    let document = read("docs/health.md");
+    let states = State::ALL.iter().map(|one| one.label());
+    let labels: Vec<&str> = states
+        .chain(Reason::ALL.iter().map(|one| one.label()))
+        .collect();
+    let rows: Vec<&str> = first_column(&document).collect();
+    assert_eq!(rows, labels);
 }
 
 #[test]

@@ -153,6 +153,7 @@ documents! {
     readme "README.md";
     contributing "CONTRIBUTING.md";
     getting_started "docs/getting-started.md";
+    health "docs/health.md";
     operations "docs/operations.md";
     resilience "docs/resilience.md";
     routing "docs/routing.md";

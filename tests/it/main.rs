@@ -4,10 +4,13 @@
 
 mod balancing;
 mod forwarding;
+mod health;
+mod health_checks;
 mod http2;
 mod lifecycle;
 mod limits;
 mod observation;
+mod registry;
 mod retries;
 mod routes;
 mod strictness;

@@ -35,8 +35,8 @@ pub(super) fn health(
             Some(active) => Some(active?),
             None => None,
         },
-        passive: written.passive.map(passive),
-        outlier: written.outlier.and_then(outlier),
+        passive: written.passive.as_ref().map(passive),
+        outlier: written.outlier.as_ref().and_then(outlier),
         ejection: ejection?,
         initially_up: matches!(written.initial, Some(raw::Initial::Up)),
     })
@@ -56,7 +56,13 @@ fn active_check(
     path: &Path<'_>,
     context: &mut Context<'_>,
 ) -> Option<ActiveCheck> {
-    note_foreign_keys(written.kind, path, context);
+    let kind = match written.kind {
+        Some(kind) => kind,
+        // Without a sound kind, nothing can be said about the rest.
+        None if context.is_given(&path.key("type")) => return None,
+        None => CheckKind::Http,
+    };
+    note_foreign_keys(kind, path, context);
     let interval = duration(
         written.interval.as_ref(),
         INTERVAL,
@@ -74,7 +80,7 @@ fn active_check(
         );
         context.add(&path.key("timeout"), message);
     }
-    let probe = match written.kind {
+    let probe = match kind {
         CheckKind::Http => http_probe(&written, path, context),
         CheckKind::Tcp => Probe::Tcp,
         CheckKind::Grpc => Probe::Grpc {
@@ -111,9 +117,10 @@ fn duration(
 
 fn note_foreign_keys(kind: CheckKind, path: &Path<'_>, context: &mut Context<'_>) {
     let named = path.key("type");
-    let default = match context.is_given(&named) {
-        true => "",
-        false => ", the default",
+    let default = if context.is_given(&named) {
+        ""
+    } else {
+        ", the default"
     };
     let (name, foreign) = match kind {
         CheckKind::Http => ("http", [GRPC_KEYS.as_slice(), &[]]),
@@ -163,7 +170,7 @@ fn expect(written: &raw::Expect) -> Vec<RangeInclusive<u16>> {
     }
 }
 
-fn passive(written: raw::Passive) -> Passive {
+fn passive(written: &raw::Passive) -> Passive {
     Passive {
         consecutive_failures: written.consecutive_failures,
         failure_ratio: written.failure_ratio.value,
@@ -172,7 +179,7 @@ fn passive(written: raw::Passive) -> Passive {
     }
 }
 
-fn outlier(written: raw::Outlier) -> Option<Outlier> {
+fn outlier(written: &raw::Outlier) -> Option<Outlier> {
     (written.mode != raw::OutlierMode::Off).then(|| Outlier {
         enforce: written.mode == raw::OutlierMode::Enforce,
         deviations: written.deviations,

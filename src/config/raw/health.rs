@@ -23,8 +23,8 @@ pub(crate) struct Health {
     pub(crate) outlier: Option<Outlier>,
     /// How long a backend is taken out, and how many may be.
     pub(crate) ejection: Ejection,
-    /// What a backend counts as before its first active check has ended: `down` or `up`. Without
-    /// `active`, every backend counts as up.
+    /// What a backend counts as before its first active check has passed. Goes with `active`:
+    /// without checks, every backend counts as up.
     #[schemars(with = "Initial", extend("default" = "down"))]
     pub(crate) initial: Option<Initial>,
 }
@@ -41,7 +41,7 @@ impl Default for Health {
     }
 }
 
-/// What a backend counts as before its first check has ended.
+/// What a backend counts as before its first check has passed.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -57,7 +57,8 @@ pub(crate) struct ActiveCheck {
     /// What is asked: `http` is a GET; `tcp` a connection, with a TLS handshake where `tls` is
     /// enabled; `grpc` the call `grpc.health.v1.Health/Check`.
     #[serde(rename = "type")]
-    pub(crate) kind: CheckKind,
+    #[schemars(with = "CheckKind", extend("default" = "http"))]
+    pub(crate) kind: Option<CheckKind>,
     /// Path and query of the GET; `http` only.
     pub(crate) path: Written<Target>,
     /// The `Host` sent; `null` is that of the backend's address; `http` only.
@@ -100,7 +101,7 @@ pub(crate) struct ActiveCheck {
 impl Default for ActiveCheck {
     fn default() -> Self {
         Self {
-            kind: CheckKind::Http,
+            kind: None,
             path: Written::of("/health"),
             host: None,
             headers: BTreeMap::new(),

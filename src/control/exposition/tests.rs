@@ -4,7 +4,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
+use super::super::serve::{
+    HEADER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, SHUTDOWN_GRACE, connection,
+};
 use super::*;
 
 struct Server {
@@ -147,7 +151,7 @@ async fn patience(request: &[u8], answer: &str) -> Duration {
     let answer = answer.to_owned();
     let before = tokio::time::Instant::now();
     client.write_all(request).await.unwrap();
-    connection(server, router(move || answer.clone(), None)).await;
+    connection(server, LIMITS, router(move || answer.clone(), None)).await;
     before.elapsed()
 }
 

@@ -42,6 +42,8 @@ use tokio::time::timeout;
 use connection::{Connection, Stopping};
 pub use options::{BackendOptions, Delay};
 pub(in crate::demo) use pages::StopFor;
+use register::Registrar;
+pub use register::{Registration, Registry, Token};
 use site::Site;
 
 mod body;
@@ -51,6 +53,7 @@ mod echo;
 mod options;
 mod pages;
 mod record;
+mod register;
 mod site;
 mod websocket;
 
@@ -210,7 +213,7 @@ pub fn execute(
     out: &mut impl io::Write,
     err: &mut impl io::Write,
 ) -> ExitCode {
-    match start(options, out) {
+    match start(options, out, err) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error gone there is nobody left to tell.
@@ -220,8 +223,13 @@ pub fn execute(
     }
 }
 
-fn start(options: BackendOptions, out: &mut impl io::Write) -> io::Result<()> {
+fn start(
+    options: BackendOptions,
+    out: &mut impl io::Write,
+    err: &mut impl io::Write,
+) -> io::Result<()> {
     let threads = options.threads.unwrap_or_else(cores);
+    let registration = options.registration.clone();
     let backend = Backend::bind(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.get())
@@ -238,10 +246,22 @@ fn start(options: BackendOptions, out: &mut impl io::Write) -> io::Result<()> {
             backend.local_addr()
         )?;
         out.flush()?;
-        let shutdown = async {
+        let signal = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+            }
+        };
+        let registrar = Registrar::new(&registration, backend.local_addr());
+        let mut say = |what: &str| {
+            // With standard error gone there is nobody left to tell.
+            let _ = writeln!(err, "evenkeel backend: {what}");
+        };
+        // It leaves before it stops listening, so that no request finds it gone.
+        let shutdown = async {
+            match registrar {
+                Some(registrar) => registrar.keep(signal, &mut say, rand::random::<f64>).await,
+                None => signal.await,
             }
         };
         backend.run(shutdown).await

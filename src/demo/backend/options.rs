@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::register::Registration;
 use crate::config::Percent;
 
 /// Longest delay a request may ask for, or the backend may simulate.
@@ -34,6 +35,9 @@ pub struct BackendOptions {
     /// Worker threads [default: one per core].
     #[arg(long, env = "THREADS")]
     pub threads: Option<NonZeroUsize>,
+    /// Where it registers itself.
+    #[command(flatten)]
+    pub registration: Registration,
 }
 
 impl BackendOptions {
@@ -48,6 +52,7 @@ impl BackendOptions {
             health_failure_rate: Percent::NONE,
             warm_up: Duration::ZERO,
             threads: None,
+            registration: Registration::default(),
         }
     }
 

@@ -97,6 +97,10 @@ families! {
         "Times `adaptive` changed to this algorithm.";
     EventsLost: Kind::Counter, "evenkeel_events_lost_total", [],
         "Events of backends that nobody could write down in time.";
+    HealthCheckDuration: LATENCY, "evenkeel_health_check_duration_seconds", ["upstream", "backend"],
+        "Time that health checks of the backend took, failed ones included.";
+    HealthChecks: Kind::Counter, "evenkeel_health_checks_total", ["upstream", "backend", "result"],
+        "Health checks of the backend, by what they came to.";
     Retries: Kind::Counter, "evenkeel_retries_total", ["upstream", "reason"],
         "Attempts that were repeated on another backend, by why the first one failed.";
     RetryBudgetExhausted: Kind::Counter, "evenkeel_retry_budget_exhausted_total", ["upstream"],
@@ -166,6 +170,7 @@ const LABELS: &str = "
 | `code` | the status, 100 to 599; anything else is `other` |
 | `code_class` | `1xx` to `5xx`, or `other`; for a backend also `failed` (no response: not connected, reset, timed out) and `cancelled` (the client left first) |
 | `reason` | of a reject: the word in `X-Evenkeel-Reason`; of a pick or a retry: what decided it; beyond 16 words `other` |
+| `result` | `passed`, `refused` (nobody listens at the backend's port), `timeout`, `failed` |
 | `state` | `up`, `down` |
 | `algorithm` | the names the configuration accepts |
 | `direction` | `in` (from the client), `out` (to the client) |

@@ -2,6 +2,7 @@
 //! or backend, found once and then only added to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 
@@ -257,6 +258,8 @@ pub struct BackendMetrics {
     observed: Words,
     response: Histogram,
     connect: Histogram,
+    checks: Words,
+    check: Histogram,
 }
 
 impl BackendMetrics {
@@ -270,6 +273,8 @@ impl BackendMetrics {
             observed: Words::new(),
             response: Histogram::new(LATENCY_BOUNDS),
             connect: Histogram::new(LATENCY_BOUNDS),
+            checks: Words::new(),
+            check: Histogram::new(LATENCY_BOUNDS),
         }
     }
 
@@ -287,6 +292,12 @@ impl BackendMetrics {
     /// The backend would have been taken out.
     pub fn observed(&self, reason: Reason) {
         self.observed.inc(reason.label());
+    }
+
+    /// A health check took this long and came to `result`, a word out of a small vocabulary.
+    pub fn check(&self, result: &'static str, took: Duration) {
+        self.checks.inc(result);
+        self.check.observe(took);
     }
 
     pub(in crate::observe) fn pick(&self, reason: &'static str) {
@@ -330,5 +341,9 @@ impl BackendMetrics {
         }
         page.histogram(Family::BackendResponse, &[upstream, name], &self.response);
         page.histogram(Family::BackendConnect, &[upstream, name], &self.connect);
+        for (result, count) in self.checks.read() {
+            page.counted(Family::HealthChecks, &[upstream, name, result], count);
+        }
+        page.histogram(Family::HealthCheckDuration, &[upstream, name], &self.check);
     }
 }

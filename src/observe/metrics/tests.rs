@@ -100,6 +100,7 @@ fn busy() -> (Metrics, impl Sized) {
     backend.observed(Reason::Latency);
     upstream.switched(Algorithm::LeastConnections);
     recorder.attempt(&attempt(), &upstream, &backend);
+    backend.check("passed", Duration::from_millis(3));
     let mut outcome = outcome();
     let handles = Handles {
         route: &route,
@@ -140,6 +141,8 @@ fn a_request_is_counted_where_it_belongs() {
         r#"evenkeel_backend_picks_total{upstream="api",backend="10.0.0.1:80",reason="algorithm"} 2"#,
         r#"evenkeel_backend_response_seconds_count{upstream="api",backend="10.0.0.1:80"} 1"#,
         r#"evenkeel_backend_connect_seconds_count{upstream="api",backend="10.0.0.1:80"} 1"#,
+        r#"evenkeel_health_checks_total{upstream="api",backend="10.0.0.1:80",result="passed"} 1"#,
+        r#"evenkeel_health_check_duration_seconds_sum{upstream="api",backend="10.0.0.1:80"} 0.003"#,
         r#"evenkeel_retries_total{upstream="api",reason="connect"} 1"#,
         r#"evenkeel_retry_budget_exhausted_total{upstream="api"} 0"#,
         r#"evenkeel_pool_reuse_total{upstream="api",reused="false"} 1"#,

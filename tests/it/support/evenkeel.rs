@@ -88,7 +88,6 @@ impl Setup {
     }
 
     /// Turns the admin API on, on a free port, with more keys: `token: secret`. See [`Evenkeel::admin`].
-    #[allow(dead_code, reason = "the tests of the admin API come with it")]
     pub(crate) fn admin(mut self, keys: &str) -> Self {
         let comma = if keys.is_empty() { "" } else { ", " };
         self.admin = format!("admin: {{ address: \"@admin@\"{comma}{keys} }}\n");
@@ -206,7 +205,6 @@ impl Evenkeel {
     }
 
     /// The address of the admin API, where [`Setup::admin`] turned it on.
-    #[allow(dead_code, reason = "the tests of the admin API come with it")]
     pub(crate) fn admin(&self) -> SocketAddr {
         self.address("admin")
     }

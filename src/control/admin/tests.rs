@@ -1,0 +1,501 @@
+use axum::body::{Body, to_bytes};
+use axum::http::Method;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::config::Secret;
+use crate::control::lifecycle::{Lifecycle, Phase};
+use crate::control::reconcile::tests::reconciler;
+use crate::snapshot::Published;
+
+const BACKENDS: &str = "/api/v1/upstreams/web/backends";
+const FIRST: &str = "/api/v1/upstreams/web/backends/192.0.2.1:1";
+
+/// The API over a reconciler that runs.
+struct Fixture {
+    router: Router,
+    published: Arc<Published<usize>>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Fixture {
+    /// Within a runtime.
+    fn new(token: Option<&str>) -> Self {
+        let (mut reconciler, commands) = reconciler();
+        let published = Arc::clone(reconciler.published());
+        tokio::spawn(async move { reconciler.run().await });
+        let lifecycle = Arc::new(Lifecycle::default());
+        let token = token.map(|token| Secret::new(token.to_owned()));
+        let api = Api::new(
+            Arc::clone(&published),
+            commands,
+            Arc::clone(&lifecycle),
+            token,
+        );
+        let peer = Peer("127.0.0.1:1".parse().expect("an address"));
+        Self {
+            router: router(api).layer(Extension(peer)),
+            published,
+            lifecycle,
+        }
+    }
+
+    async fn send(&self, request: Request) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let service = TowerToHyperService::new(self.router.clone());
+        let response = service.call(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("complete");
+        (parts.status, parts.headers, body.to_vec())
+    }
+
+    /// The status and the JSON of one call.
+    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.call_raw(method, path, body).await
+    }
+
+    async fn call_raw(&self, method: &str, path: &str, body: String) -> (u16, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "127.0.0.1:9901")
+            .body(Body::from(body))
+            .expect("a request");
+        let (status, _, body) = self.send(request).await;
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).expect("every answer is JSON")
+        };
+        (status.as_u16(), body)
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, Value::Null).await
+    }
+
+    async fn beat(&self, id: &str, body: Value) -> (u16, Value) {
+        self.call("PUT", &format!("{BACKENDS}/{id}/heartbeat"), body)
+            .await
+    }
+}
+
+fn code((status, body): &(u16, Value)) -> (u16, &str) {
+    let hint = body["hint"].as_str().unwrap_or_default();
+    assert!(!hint.is_empty(), "a refusal says what would help: {body}");
+    assert!(body["message"].is_string());
+    (*status, body["code"].as_str().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn upstreams_and_backends_are_shown() {
+    let fixture = Fixture::new(None);
+    let (status, all) = fixture.get("/api/v1/upstreams").await;
+    assert_eq!(status, 200);
+    let names: Vec<&Value> = all["upstreams"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|upstream| &upstream["name"])
+        .collect();
+    assert_eq!(names, ["web", "fixed"]);
+    let (status, web) = fixture.get("/api/v1/upstreams/web").await;
+    assert_eq!((status, &web), (200, &all["upstreams"][0]));
+    let backend = web["backends"][1].as_object().expect("an object");
+    let keys: Vec<&str> = backend.keys().map(String::as_str).collect();
+    let expected = [
+        "id",
+        "address",
+        "state",
+        "reason",
+        "since",
+        "until",
+        "weight",
+        "share",
+        "in_flight",
+        "connections",
+        "latency",
+        "ejections",
+        "backup",
+        "zone",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(backend["id"], "192.0.2.2:1");
+    assert_eq!(backend["weight"], 3);
+    assert_eq!(backend["latency"], Value::Null);
+    let missing = fixture.get("/api/v1/upstreams/x").await;
+    assert_eq!(code(&missing), (404, "unknown_upstream"));
+}
+
+#[tokio::test]
+async fn a_backend_registers_renews_and_leaves() {
+    let fixture = Fixture::new(None);
+    let body = json!({ "ttl": "10s", "address": "192.0.2.20:80", "weight": 4 });
+    let (status, answer) = fixture.beat("one", body.clone()).await;
+    assert_eq!(status, 201);
+    assert_eq!(
+        (&answer["backend"], &answer["ttl"]),
+        (&json!("one"), &json!(10.0))
+    );
+    assert_eq!(fixture.beat("one", body).await.0, 200);
+    let (_, web) = fixture.get("/api/v1/upstreams/web").await;
+    let backend = &web["backends"][2];
+    assert_eq!(backend["address"], "192.0.2.20:80");
+    assert_eq!(backend["weight"], 4);
+    let path = format!("{BACKENDS}/one/heartbeat");
+    assert_eq!(
+        fixture.call("DELETE", &path, Value::Null).await,
+        (204, Value::Null)
+    );
+    let again = fixture.call("DELETE", &path, Value::Null).await;
+    assert_eq!(code(&again), (404, "unknown_backend"));
+    assert_eq!(
+        fixture.published.load().groups()[0]
+            .upstream
+            .members()
+            .len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn an_id_that_is_an_address_needs_no_other() {
+    let fixture = Fixture::new(None);
+    assert_eq!(
+        fixture
+            .beat("192.0.2.20:80", json!({ "ttl": "1s" }))
+            .await
+            .0,
+        201
+    );
+    assert_eq!(
+        fixture
+            .beat("%5B2001:db8::1%5D:80", json!({ "ttl": "1s" }))
+            .await
+            .0,
+        201
+    );
+    let (status, _) = fixture.beat("localhost:81", json!({ "ttl": "1s" })).await;
+    assert_eq!(status, 201);
+    let nameless = fixture.beat("four", json!({ "ttl": "1s" })).await;
+    assert_eq!(code(&nameless), (400, "invalid_request"));
+    let full = fixture.beat("192.0.2.21:80", json!({ "ttl": "1s" })).await;
+    assert_eq!(code(&full), (409, "too_many_backends"));
+}
+
+#[tokio::test]
+async fn heartbeats_that_cannot_be_meant_are_refused() {
+    let fixture = Fixture::new(None);
+    for wrong in [
+        json!({}),
+        json!([]),
+        json!({ "ttl": 10 }),
+        json!({ "ttl": "10" }),
+        json!({ "ttl": "199ms" }),
+        json!({ "ttl": "3601s" }),
+        json!({ "ttl": "99999999999999999999s" }),
+        json!({ "ttl": "1s", "weight": 0 }),
+        json!({ "ttl": "1s", "weight": 65_536 }),
+        json!({ "ttl": "1s", "weight": -1 }),
+        json!({ "ttl": "1s", "adress": "192.0.2.20:80" }),
+        json!({ "ttl": "1s", "address": "192.0.2.20" }),
+        json!({ "ttl": "1s", "address": "192.0.2.20:0" }),
+        json!({ "ttl": "1s", "address": "0.0.0.0:80" }),
+        json!({ "ttl": "1s", "address": "http://192.0.2.20:80" }),
+    ] {
+        let refused = fixture.beat("192.0.2.20:80", wrong.clone()).await;
+        assert_eq!(code(&refused), (400, "invalid_request"), "{wrong}");
+    }
+    for id in ["a%20b", "a%2Fb", "%C3%A4:80", &"a".repeat(262)] {
+        let body = json!({ "ttl": "1s", "address": "192.0.2.20:80" });
+        let refused = fixture.beat(id, body).await;
+        assert_eq!(code(&refused), (400, "invalid_request"), "{id}");
+    }
+    let path = format!("{BACKENDS}/a%FF/heartbeat");
+    let refused = fixture.call("PUT", &path, json!({ "ttl": "1s" })).await;
+    assert_eq!(code(&refused), (400, "invalid_request"));
+    let unknown = json!({ "ttl": "1s", "address": "nobody.invalid:80" });
+    assert_eq!(
+        code(&fixture.beat("a", unknown).await),
+        (422, "unknown_address")
+    );
+    let configured = fixture.beat("192.0.2.1:1", json!({ "ttl": "1s" })).await;
+    assert_eq!(code(&configured), (409, "configured_backend"));
+    let path = "/api/v1/upstreams/fixed/backends/192.0.2.20:80/heartbeat";
+    let closed = fixture.call("PUT", path, json!({ "ttl": "1s" })).await;
+    assert_eq!(code(&closed), (409, "no_registry"));
+    assert_eq!(*fixture.published.changes().borrow(), 0);
+}
+
+#[tokio::test]
+async fn a_body_is_bounded() {
+    let fixture = Fixture::new(None);
+    let body = " ".repeat(input::MAX_BODY + 1);
+    let refused = fixture.call_raw("PATCH", FIRST, body).await;
+    assert_eq!(code(&refused), (413, "body"));
+}
+
+#[tokio::test]
+async fn a_weight_is_changed_and_given_back() {
+    let fixture = Fixture::new(None);
+    let path = format!("{BACKENDS}/192.0.2.2:1");
+    let (status, backend) = fixture.call("PATCH", &path, json!({ "weight": 9 })).await;
+    assert_eq!((status, &backend["weight"]), (200, &json!(9)));
+    assert!(backend.get("drained").is_none());
+    let (status, backend) = fixture
+        .call("PATCH", &path, json!({ "weight": null }))
+        .await;
+    assert_eq!((status, &backend["weight"]), (200, &json!(3)));
+}
+
+#[tokio::test]
+async fn changes_that_cannot_be_meant_are_refused() {
+    let fixture = Fixture::new(None);
+    for wrong in [
+        json!({}),
+        json!({ "weight": 0 }),
+        json!({ "weight": "5" }),
+        json!({ "state": "up" }),
+        json!({ "state": "active", "deadline": "1s" }),
+        json!({ "deadline": "1s" }),
+        json!({ "state": "draining", "deadline": "25h" }),
+        json!({ "other": 1 }),
+        Value::Null,
+    ] {
+        let refused = fixture.call("PATCH", FIRST, wrong.clone()).await;
+        assert_eq!(code(&refused), (400, "invalid_request"), "{wrong}");
+    }
+    for query in ["wait=5", "wait=301s", "wait", "weight=5"] {
+        let path = format!("{FIRST}?{query}");
+        let refused = fixture.call("PATCH", &path, json!({ "weight": 5 })).await;
+        assert_eq!(code(&refused), (400, "invalid_request"), "{query}");
+    }
+    let unknown = fixture
+        .call("PATCH", &format!("{BACKENDS}/x"), json!({ "weight": 5 }))
+        .await;
+    assert_eq!(code(&unknown), (404, "unknown_backend"));
+    assert_eq!(*fixture.published.changes().borrow(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_nothing_is_in_flight_or_the_time_is_up() {
+    let fixture = Fixture::new(None);
+    let path = format!("{FIRST}?wait=30s");
+    let (status, backend) = fixture
+        .call("PATCH", &path, json!({ "state": "maintenance" }))
+        .await;
+    assert_eq!((status, &backend["drained"]), (200, &json!(true)));
+    let (status, backend) = fixture.call("PATCH", &path, Value::Null).await;
+    assert_eq!((status, &backend["drained"]), (200, &json!(true)));
+}
+
+#[tokio::test]
+async fn a_process_that_drains_is_alive_and_not_ready() {
+    let fixture = Fixture::new(Some("secret"));
+    assert_eq!(fixture.get("/livez").await.0, 200);
+    let (status, body) = fixture.get("/readyz").await;
+    assert_eq!((status, &body["ready"]), (200, &json!(true)));
+    fixture.lifecycle.enter(Phase::Draining);
+    let (status, body) = fixture.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert_eq!(body["reasons"], json!([{ "code": "draining" }]));
+    assert_eq!(fixture.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_json_too() {
+    let fixture = Fixture::new(None);
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/upstreams/",
+        "/api/v1/reload",
+        "/livez/",
+    ] {
+        assert_eq!(
+            code(&fixture.get(path).await),
+            (404, "unknown_path"),
+            "{path}"
+        );
+    }
+    for (method, path) in [
+        ("POST", "/livez"),
+        ("DELETE", "/api/v1/upstreams"),
+        ("GET", FIRST),
+        ("POST", &format!("{FIRST}/heartbeat")),
+    ] {
+        let refused = fixture.call(method, path, Value::Null).await;
+        assert_eq!(code(&refused), (405, "wrong_method"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_methods_allowed_are_named() {
+    let fixture = Fixture::new(None);
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{FIRST}/heartbeat"))
+        .header(HOST, "localhost")
+        .body(Body::empty())
+        .expect("a request");
+    let (status, headers, _) = fixture.send(request).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(headers["allow"], "PUT,DELETE");
+}
+
+#[tokio::test]
+async fn everything_but_the_probes_asks_for_the_token() {
+    let fixture = Fixture::new(Some("secret"));
+    for (method, path) in [
+        ("GET", "/api/v1/upstreams"),
+        ("GET", "/api/v1/upstreams/web"),
+        ("PATCH", FIRST),
+        ("PUT", &format!("{FIRST}/heartbeat")),
+        ("DELETE", &format!("{FIRST}/heartbeat")),
+    ] {
+        let refused = fixture.call(method, path, Value::Null).await;
+        assert_eq!(code(&refused), (401, "unauthorized"), "{method} {path}");
+    }
+    for (given, expected) in [("Bearer secret", 200), ("Bearer secre", 401)] {
+        let request = Request::builder()
+            .uri("/api/v1/upstreams")
+            .header("authorization", given)
+            .body(Body::empty())
+            .expect("a request");
+        let (status, headers, _) = fixture.send(request).await;
+        assert_eq!(status, expected);
+        assert_eq!(headers.contains_key("www-authenticate"), expected == 401);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_only_this_machines_own_names_are_answered() {
+    let fixture = Fixture::new(None);
+    for (host, expected) in [
+        ("127.0.0.1:9901", 200),
+        ("[::1]:9901", 200),
+        ("localhost", 200),
+        ("LOCALHOST:9901", 200),
+        ("evil.example:9901", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("", 403),
+    ] {
+        let request = Request::builder()
+            .uri("/api/v1/upstreams")
+            .header(HOST, host)
+            .body(Body::empty())
+            .expect("a request");
+        assert_eq!(fixture.send(request).await.0, expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_served_over_a_connection() {
+    let fixture = Fixture::new(None);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let router = fixture.router.clone();
+    let serving = tokio::spawn(async move {
+        serve::serve(listener, LIMITS, router, std::future::pending()).await;
+    });
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it closes");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n{\"live\":true}"), "{answer}");
+    serving.abort();
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![
+        Just("web".to_owned()),
+        Just("192.0.2.1:1".to_owned()),
+        Just("heartbeat".to_owned()),
+        "[a-zA-Z0-9%:._-]{0,12}",
+        "(%[0-9A-Fa-f]{2}){1,4}",
+    ];
+    let fits = proptest::collection::vec(segment, 0..5).prop_map(|segments| segments.join("/"));
+    let query = prop_oneof![
+        Just(String::new()),
+        "\\?[a-z=&%0-9]{0,12}",
+        Just("?wait=0s".to_owned())
+    ];
+    (fits, query).prop_map(|(path, query)| {
+        if path.starts_with("web") {
+            format!(
+                "/api/v1/upstreams/{}{query}",
+                path.replacen("web/", "web/backends/", 1)
+            )
+        } else {
+            format!("/{path}{query}")
+        }
+    })
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        Just("\"1s\"".to_owned()),
+        Just("null".to_owned()),
+        Just("\"draining\"".to_owned()),
+        "-?[0-9]{1,25}(\\.[0-9]e[0-9]{1,4})?",
+        "\"[^\"\\\\]{0,20}\"",
+    ];
+    let key = prop_oneof![
+        Just("ttl"),
+        Just("weight"),
+        Just("address"),
+        Just("state"),
+        Just("deadline"),
+        Just("x")
+    ];
+    let object = proptest::collection::vec((key, text), 0..4).prop_map(|entries| {
+        let entries: Vec<String> = entries
+            .into_iter()
+            .map(|(key, value)| format!("\"{key}\":{value}"))
+            .collect();
+        format!("{{{}}}", entries.join(",")).into_bytes()
+    });
+    prop_oneof![3 => object, 1 => proptest::collection::vec(any::<u8>(), 0..64)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// No input panics, hangs or is answered with anything but JSON and a status of the table.
+    #[test]
+    fn any_input_is_answered(
+        method in prop_oneof![
+            Just("GET"), Just("PUT"), Just("PATCH"), Just("DELETE"), Just("POST"), Just("OPTIONS")
+        ],
+        path in path(),
+        body in body(),
+    ) {
+        let Ok(request) = Request::builder()
+            .method(method)
+            .uri(&path)
+            .header(HOST, "localhost")
+            .body(Body::from(body))
+        else {
+            return Ok(());
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (status, _, answer) = runtime.block_on(async { Fixture::new(None).send(request).await });
+        let expected = [200, 201, 204, 400, 404, 405, 409, 422];
+        prop_assert!(expected.contains(&status.as_u16()), "{} {}: {}", method, path, status);
+        if !answer.is_empty() {
+            prop_assert!(serde_json::from_slice::<Value>(&answer).is_ok());
+        }
+    }
+}

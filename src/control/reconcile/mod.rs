@@ -1,0 +1,326 @@
+//! The one place that builds and publishes snapshots.
+//!
+//! Backends come from several sources: the configuration, heartbeats, the
+//! operator. Were each to publish by itself, one would undo what another just
+//! did. So every source hands its change to this task, which keeps what each of
+//! them said, builds the whole from it and publishes that. The snapshot a
+//! process starts with takes the same way.
+//!
+//! Commands that have piled up are taken together and cost one snapshot. A
+//! renewal costs none: it moves a deadline in the endpoint, and the upstream
+//! itself notices when that passes. The task then only tidies up, woken by a
+//! timer that is set for the next deadline.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use command::{Change, Commands, Heartbeat, Place, Refusal, Reported, Weighing};
+
+use crate::clock::{self, Moment};
+use crate::config::Config;
+use crate::observe::metrics::Metrics;
+use crate::snapshot::{Group, Parts, Published, Snapshot};
+use crate::upstream::sticky::Signer;
+use crate::upstream::{Journal, Member, Mode, Resolved};
+use command::{Answer, Command, QUEUE};
+use set::{Effect, Set};
+
+mod command;
+mod set;
+
+/// Commands taken at a time.
+const BATCH: usize = 256;
+
+/// Makes the way to a backend of the upstream at a position.
+pub type Transports<T> = Box<dyn Fn(usize, &Member) -> T + Send + Sync>;
+
+/// What one configuration brings, files it names included: loaded as a whole or not at all.
+pub struct Origin<T> {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The addresses of every upstream's backends, in the configuration's order.
+    pub configured: Vec<Vec<Resolved>>,
+    /// How they are reached.
+    pub transports: Transports<T>,
+}
+
+/// What every snapshot of the process is built with.
+pub struct Lasting {
+    /// Where the series live.
+    pub metrics: Arc<Metrics>,
+    /// Where the upstreams' events go.
+    pub journal: Journal,
+    /// Signs sticky cookies.
+    pub signer: Arc<Signer>,
+    /// Decides where each upstream's turns begin.
+    pub seed: u64,
+}
+
+/// Keeps what the backends should be, and publishes it.
+pub struct Reconciler<T> {
+    origin: Origin<T>,
+    lasting: Lasting,
+    /// One for each upstream, in the configuration's order.
+    sets: Vec<Set>,
+    /// The published members' positions by name, for each upstream.
+    positions: Vec<HashMap<String, usize>>,
+    published: Arc<Published<T>>,
+    queue: mpsc::Receiver<Command>,
+    /// No registration is to be looked at before; `None` where there is none.
+    look: Option<Moment>,
+}
+
+/// What is still to be said when the snapshot is published.
+enum Reply {
+    Reported(Answer<Reported>, Result<Reported, Refusal>),
+    Done(Answer<()>, Result<(), Refusal>),
+}
+
+/// What the live state must hear about.
+struct News {
+    /// The upstream's position.
+    upstream: usize,
+    /// The backend's id.
+    backend: String,
+    about: About,
+}
+
+#[derive(Clone, Copy)]
+enum About {
+    Deadline,
+    Mode,
+}
+
+impl<T> Reconciler<T> {
+    /// Publishes the first snapshot.
+    #[must_use]
+    pub fn new(origin: Origin<T>, lasting: Lasting, now: Moment) -> (Self, Commands) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let sets: Vec<Set> = origin
+            .config
+            .upstreams
+            .iter()
+            .zip(&origin.configured)
+            .map(|(upstream, configured)| Set::new(upstream, configured.clone()))
+            .collect();
+        let first = build(&origin, &lasting, &sets, None, now);
+        let positions = positions(&first);
+        let reconciler = Self {
+            published: Arc::new(Published::new(first)),
+            origin,
+            lasting,
+            sets,
+            positions,
+            queue,
+            look: None,
+        };
+        (reconciler, Commands { queue: sender })
+    }
+
+    /// Where the snapshots are published.
+    #[must_use]
+    pub const fn published(&self) -> &Arc<Published<T>> {
+        &self.published
+    }
+
+    /// Does what it is told, until nobody is left who could.
+    pub async fn run(&mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let look = self.look;
+            let due = async {
+                match look {
+                    Some(look) => tokio::time::sleep(look.since(clock::now())).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                taken = self.queue.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+                () = due => {}
+            }
+            self.settle(&mut batch, clock::now());
+        }
+    }
+
+    /// Carries the commands out, publishes what follows, and answers.
+    fn settle(&mut self, batch: &mut Vec<Command>, now: Moment) {
+        let mut effect = self.sweep(now);
+        let (mut news, mut replies) = (Vec::new(), Vec::with_capacity(batch.len()));
+        for command in batch.drain(..) {
+            let (reply, follows) = self.obey(command, now, &mut news);
+            replies.push(reply);
+            if follows == Effect::Rebuild {
+                effect = follows;
+            }
+        }
+        match effect {
+            Effect::Rebuild => self.publish(&news, now),
+            Effect::None => self.tell(&self.published.load(), &news, now),
+        }
+        for reply in replies {
+            // Whoever asked may be gone.
+            match reply {
+                Reply::Reported(answer, result) => drop(answer.send(result)),
+                Reply::Done(answer, result) => drop(answer.send(result)),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, now: Moment, news: &mut Vec<News>) -> (Reply, Effect) {
+        match command {
+            Command::Report(heartbeat, answer) => {
+                let result = self.change(&heartbeat.place, About::Deadline, news, |set| {
+                    let (reported, effect) = set.report(&heartbeat, now)?;
+                    let look = set.deadlines(&heartbeat.place.backend);
+                    Ok((reported, effect, look.map(|(_, look)| look)))
+                });
+                let Ok((reported, effect, look)) = result else {
+                    return (
+                        Reply::Reported(answer, result.map(|done| done.0)),
+                        Effect::None,
+                    );
+                };
+                self.look = self.look.into_iter().chain(look).min();
+                (Reply::Reported(answer, Ok(reported)), effect)
+            }
+            Command::Leave(place, answer) => {
+                let result = self.change(&place, About::Mode, news, |set| set.leave(&place));
+                done(answer, result)
+            }
+            Command::Amend(place, change, answer) => {
+                let about = About::Mode;
+                let result = self.change(&place, about, news, |set| set.amend(&place, change));
+                done(answer, result)
+            }
+        }
+    }
+
+    fn change<R>(
+        &mut self,
+        place: &Place,
+        about: About,
+        news: &mut Vec<News>,
+        change: impl FnOnce(&mut Set) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
+        let mut upstreams = self.origin.config.upstreams.iter();
+        let upstream = upstreams
+            .position(|one| one.name == place.upstream)
+            .ok_or_else(|| Refusal::UnknownUpstream(place.upstream.clone()))?;
+        let result = change(&mut self.sets[upstream])?;
+        news.push(News {
+            upstream,
+            backend: place.backend.clone(),
+            about,
+        });
+        Ok(result)
+    }
+
+    /// Removes registrations that expired a while ago, once one is due to be looked at.
+    fn sweep(&mut self, now: Moment) -> Effect {
+        if self.look.is_none_or(|look| now < look) {
+            return Effect::None;
+        }
+        let current = self.published.load();
+        let mut effect = Effect::None;
+        self.look = None;
+        for (index, set) in self.sets.iter_mut().enumerate() {
+            let positions = &self.positions[index];
+            let members = current.groups()[index].upstream.members();
+            let (follows, look) = set.sweep(now, |id| {
+                let member = positions.get(id).map(|&position| &members[position]);
+                member.is_none_or(|member| member.endpoint.in_flight() == 0)
+            });
+            if follows == Effect::Rebuild {
+                effect = follows;
+            }
+            self.look = self.look.into_iter().chain(look).min();
+        }
+        effect
+    }
+
+    /// Builds the next snapshot from everything that is known, and publishes it.
+    fn publish(&mut self, news: &[News], now: Moment) {
+        let previous = self.published.load();
+        let before = Some(&*previous);
+        let next = build(&self.origin, &self.lasting, &self.sets, before, now);
+        self.positions = positions(&next);
+        self.tell(&next, news, now);
+        let groups = next.groups().iter().zip(previous.groups());
+        for (set, (group, before)) in self.sets.iter().zip(groups) {
+            remind(set, group, before, now);
+        }
+        self.published.publish(next);
+    }
+
+    /// Tells the live state of the backends what is new about them.
+    fn tell(&self, snapshot: &Snapshot<T>, news: &[News], now: Moment) {
+        for item in news {
+            let Some(&member) = self.positions[item.upstream].get(&item.backend) else {
+                continue;
+            };
+            let upstream = &snapshot.groups()[item.upstream].upstream;
+            let set = &self.sets[item.upstream];
+            match (item.about, set.deadlines(&item.backend)) {
+                (About::Deadline, Some((deadline, _))) => {
+                    upstream.renew(member, now, deadline.since(now));
+                }
+                (About::Deadline, None) => {}
+                (About::Mode, _) => upstream.set_mode(member, now, set.mode(&item.backend)),
+            }
+        }
+    }
+}
+
+fn done(answer: Answer<()>, result: Result<Effect, Refusal>) -> (Reply, Effect) {
+    let effect = result.as_ref().copied().unwrap_or(Effect::None);
+    (Reply::Done(answer, result.map(drop)), effect)
+}
+
+/// Tells members with a live state of their own making what was asked of their names before.
+fn remind<T>(set: &Set, group: &Group<T>, before: &Group<T>, now: Moment) {
+    let kept = |member: &Member| {
+        let mut before = before.upstream.members().iter();
+        before.any(|one| Arc::ptr_eq(&one.endpoint, &member.endpoint))
+    };
+    for (position, member) in group.upstream.members().iter().enumerate() {
+        let mode = set.mode(member.endpoint.name());
+        if mode != Mode::Active && !kept(member) {
+            group.upstream.set_mode(position, now, mode);
+        }
+    }
+}
+
+fn build<T>(
+    origin: &Origin<T>,
+    lasting: &Lasting,
+    sets: &[Set],
+    previous: Option<&Snapshot<T>>,
+    now: Moment,
+) -> Snapshot<T> {
+    let resolved: Vec<Vec<Resolved>> = sets.iter().map(Set::resolved).collect();
+    let parts = Parts {
+        resolved: &resolved,
+        signer: &lasting.signer,
+        metrics: &lasting.metrics,
+        transport: &*origin.transports,
+        journal: &lasting.journal,
+        now,
+        seed: lasting.seed,
+    };
+    Snapshot::build(Arc::clone(&origin.config), &parts, previous)
+}
+
+fn positions<T>(snapshot: &Snapshot<T>) -> Vec<HashMap<String, usize>> {
+    let names = |group: &Group<T>| {
+        let members = group.upstream.members().iter().enumerate();
+        members
+            .map(|(position, member)| (member.endpoint.name().to_owned(), position))
+            .collect()
+    };
+    snapshot.groups().iter().map(names).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

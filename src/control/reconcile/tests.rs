@@ -1,0 +1,232 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::config::Discovery;
+
+const TTL: Duration = Duration::from_secs(10);
+const NOW: Moment = Moment::from_micros(1_000_000_000);
+
+/// One upstream `web` with two backends, and a registry of this size; one upstream `fixed`.
+pub(in crate::control) fn config(registry: Option<usize>) -> Config {
+    let text = "listeners: [{ name: l, address: '127.0.0.1:1' }]\n\
+        routes: [{ name: r, upstream: web }]\n\
+        upstreams:\n\
+        \x20 web: { backends: [{ address: '192.0.2.1:1' }, { address: '192.0.2.2:1', weight: 3 }] }\n\
+        \x20 fixed: { backends: [{ address: '192.0.2.9:1' }] }\n";
+    let mut config = crate::config::load(text, "test", &|_| None).expect("valid");
+    let upstreams = &mut config.upstreams;
+    // Sorted by name.
+    upstreams.swap(0, 1);
+    upstreams[0].discovery = registry.map(|max_backends| Discovery::Registry { max_backends });
+    for route in &mut config.routes {
+        if let crate::config::Action::Forward(splits) = &mut route.action {
+            splits[0].upstream = 0;
+        }
+    }
+    config
+}
+
+pub(in crate::control) fn resolved_backends(config: &Config) -> Vec<Vec<Resolved>> {
+    let one = |backend: &crate::config::Backend| Resolved {
+        address: backend.address.parse().expect("an address"),
+        name: backend.address.clone(),
+        backend: backend.clone(),
+    };
+    let upstreams = config.upstreams.iter();
+    upstreams
+        .map(|upstream| upstream.backends.iter().map(one).collect())
+        .collect()
+}
+
+pub(in crate::control) fn place(backend: &str) -> Place {
+    Place {
+        upstream: "web".to_owned(),
+        backend: backend.to_owned(),
+    }
+}
+
+pub(in crate::control) fn heartbeat(id: &str, host: u8, ttl: Duration) -> Heartbeat {
+    let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, host), 1));
+    Heartbeat {
+        place: place(id),
+        address: address.to_string(),
+        resolved: vec![address],
+        weight: None,
+        ttl,
+    }
+}
+
+/// A reconciler of [`config`] whose transports are the upstreams' positions.
+pub(in crate::control) fn reconciler() -> (Reconciler<usize>, Commands) {
+    let config = config(Some(3));
+    let origin = Origin {
+        configured: resolved_backends(&config),
+        config: Arc::new(config),
+        transports: Box::new(|upstream, _| upstream),
+    };
+    let lasting = Lasting {
+        metrics: Arc::new(Metrics::new()),
+        journal: Journal::default(),
+        signer: Arc::new(Signer::new(None, [7; 32])),
+        seed: 1,
+    };
+    Reconciler::new(origin, lasting, NOW)
+}
+
+fn report(heartbeat: Heartbeat) -> (Command, oneshot::Receiver<Result<Reported, Refusal>>) {
+    let (answer, answered) = oneshot::channel();
+    (Command::Report(heartbeat, answer), answered)
+}
+
+/// Carries out one command of each kind that answers with `()`.
+fn obey(
+    reconciler: &mut Reconciler<usize>,
+    now: Moment,
+    command: impl FnOnce(Answer<()>) -> Command,
+) -> Result<(), Refusal> {
+    let (answer, mut answered) = oneshot::channel();
+    reconciler.settle(&mut vec![command(answer)], now);
+    answered.try_recv().expect("answered")
+}
+
+fn beat(reconciler: &mut Reconciler<usize>, id: &str, host: u8, now: Moment) -> Reported {
+    let (command, mut answered) = report(heartbeat(id, host, TTL));
+    reconciler.settle(&mut vec![command], now);
+    answered.try_recv().expect("answered").expect("accepted")
+}
+
+fn names(reconciler: &Reconciler<usize>) -> Vec<String> {
+    let snapshot = reconciler.published().load();
+    let members = snapshot.groups()[0].upstream.members().iter();
+    members
+        .map(|member| member.endpoint.name().to_owned())
+        .collect()
+}
+
+fn publications(reconciler: &Reconciler<usize>) -> u64 {
+    *reconciler.published().changes().borrow()
+}
+
+fn after(seconds: u64) -> Moment {
+    NOW.after(Duration::from_secs(seconds))
+}
+
+#[test]
+fn the_first_snapshot_is_the_configuration() {
+    let (reconciler, _) = reconciler();
+    assert_eq!(names(&reconciler), ["192.0.2.1:1", "192.0.2.2:1"]);
+    assert_eq!(publications(&reconciler), 0);
+    let transports = |group: usize| {
+        reconciler.published().load().groups()[group]
+            .transports
+            .to_vec()
+    };
+    assert_eq!((transports(0), transports(1)), (vec![0, 0], vec![1]));
+}
+
+#[test]
+fn a_registration_is_published_and_a_renewal_is_not() {
+    let (mut reconciler, _) = reconciler();
+    assert_eq!(beat(&mut reconciler, "a", 20, NOW), Reported::Registered);
+    assert_eq!(names(&reconciler)[2..], ["a"]);
+    assert_eq!(publications(&reconciler), 1);
+    assert_eq!(beat(&mut reconciler, "a", 20, after(3)), Reported::Renewed);
+    assert_eq!(publications(&reconciler), 1);
+}
+
+#[test]
+fn what_piled_up_costs_one_snapshot() {
+    let (mut reconciler, _) = reconciler();
+    let commands = ["a", "b", "c", "d"].into_iter().zip(20..);
+    let (mut batch, answers): (Vec<_>, Vec<_>) = commands
+        .map(|(id, host)| report(heartbeat(id, host, TTL)))
+        .unzip();
+    reconciler.settle(&mut batch, NOW);
+    let accepted = answers
+        .into_iter()
+        .map(|mut answered| answered.try_recv().expect("answered").is_ok());
+    assert_eq!(accepted.collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(names(&reconciler).len(), 5);
+    assert_eq!(publications(&reconciler), 1);
+}
+
+#[test]
+fn live_state_survives_what_happens_to_others() {
+    let (mut reconciler, _) = reconciler();
+    beat(&mut reconciler, "a", 20, NOW);
+    let before = reconciler.published().load();
+    let endpoint = |snapshot: &Snapshot<usize>, position: usize| {
+        Arc::clone(&snapshot.groups()[0].upstream.members()[position].endpoint)
+    };
+    let change = Change {
+        weight: Some(Weighing::Fixed(7)),
+        mode: None,
+    };
+    obey(&mut reconciler, NOW, |answer| {
+        Command::Amend(place("192.0.2.1:1"), change, answer)
+    })
+    .expect("accepted");
+    beat(&mut reconciler, "b", 21, NOW);
+    let now = reconciler.published().load();
+    for position in 0..3 {
+        assert!(Arc::ptr_eq(
+            &endpoint(&before, position),
+            &endpoint(&now, position)
+        ));
+    }
+    assert_eq!(now.groups()[0].upstream.members()[0].weight, 7);
+    obey(&mut reconciler, NOW, |answer| {
+        Command::Leave(place("a"), answer)
+    })
+    .expect("accepted");
+    assert_eq!(names(&reconciler)[2..], ["b"]);
+}
+
+#[test]
+fn an_expired_backend_is_removed_once_it_was_looked_at() {
+    let (mut reconciler, _) = reconciler();
+    beat(&mut reconciler, "a", 20, NOW);
+    assert_eq!(reconciler.look, Some(after(15)));
+    beat(&mut reconciler, "a", 20, after(9));
+    reconciler.settle(&mut Vec::new(), after(15));
+    assert_eq!(reconciler.look, Some(after(24)), "the renewal counts");
+    assert_eq!(names(&reconciler).len(), 3);
+    reconciler.settle(&mut Vec::new(), after(24));
+    assert_eq!((names(&reconciler).len(), reconciler.look), (2, None));
+    assert_eq!(publications(&reconciler), 2);
+}
+
+#[test]
+fn refusals_change_nothing() {
+    let (mut reconciler, _) = reconciler();
+    let elsewhere = Place {
+        upstream: "nowhere".to_owned(),
+        backend: "a".to_owned(),
+    };
+    let unknown = obey(&mut reconciler, NOW, |answer| {
+        Command::Leave(elsewhere, answer)
+    });
+    assert_eq!(unknown, Err(Refusal::UnknownUpstream("nowhere".to_owned())));
+    let missing = obey(&mut reconciler, NOW, |answer| {
+        Command::Amend(place("a"), Change::default(), answer)
+    });
+    assert_eq!(missing, Err(Refusal::UnknownBackend(place("a"))));
+    assert_eq!(publications(&reconciler), 0);
+}
+
+#[tokio::test]
+async fn it_answers_until_nobody_can_ask() {
+    let (mut reconciler, commands) = reconciler();
+    let published = Arc::clone(reconciler.published());
+    let task = tokio::spawn(async move { reconciler.run().await });
+    let reported = commands.report(heartbeat("a", 20, TTL)).await;
+    assert_eq!(reported, Ok(Reported::Registered));
+    assert_eq!(published.load().groups()[0].upstream.members().len(), 3);
+    assert_eq!(commands.leave(place("a")).await, Ok(()));
+    assert_eq!(published.load().groups()[0].upstream.members().len(), 2);
+    drop(commands);
+    task.await.expect("it ends by itself");
+}

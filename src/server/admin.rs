@@ -1,0 +1,68 @@
+//! The service that keeps the set of backends, and the API to it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+
+use super::bind;
+use crate::config;
+use crate::control::admin::{self, Api};
+use crate::control::lifecycle::Lifecycle;
+use crate::control::reconcile::{Commands, Reconciler};
+use crate::proxy::Transport;
+
+/// Runs the reconciler and serves the admin API for as long as the process lives.
+pub(super) struct Admin {
+    endpoint: config::Admin,
+    lifecycle: Arc<Lifecycle>,
+    /// Taken by the one start.
+    parts: Mutex<Option<(Reconciler<Transport>, Commands)>>,
+}
+
+impl Admin {
+    pub(super) const fn new(
+        endpoint: config::Admin,
+        reconciler: Reconciler<Transport>,
+        commands: Commands,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
+        Self {
+            endpoint,
+            lifecycle,
+            parts: Mutex::new(Some((reconciler, commands))),
+        }
+    }
+
+    /// Answers for as long as the process lives, the drain included, unless another one has taken
+    /// over: heartbeats must reach the process that will be there.
+    async fn serve(&self, api: Api<Transport>) {
+        let address = self.endpoint.address;
+        match bind::shared(address) {
+            Ok(listener) => {
+                tracing::info!(%address, "admin: listening");
+                admin::serve(listener, api, self.lifecycle.handed_over()).await;
+            }
+            Err(error) => tracing::error!(%address, %error, "admin: cannot listen"),
+        }
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Admin {
+    async fn start(&self, _shutdown: ShutdownWatch) {
+        let parts = self
+            .parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some((mut reconciler, commands)) = parts else {
+            return;
+        };
+        let published = Arc::clone(reconciler.published());
+        let lifecycle = Arc::clone(&self.lifecycle);
+        let api = Api::new(published, commands, lifecycle, self.endpoint.token.clone());
+        tokio::join!(reconciler.run(), self.serve(api));
+    }
+}
