@@ -15,13 +15,18 @@
 //! What is compared is remembered, because an algorithm changes its own
 //! evidence: `weighted_response_time` hardly ever asks a slow backend, and that
 //! nothing is heard of it does not make it fast. A backend's mean is an average
-//! over its last hundred requests or so, however long they took to come in.
+//! over its last few hundred requests, however long they took to come in. Whether
+//! it differs from the others' is a matter of statistics as well: where one
+//! request in twenty takes twenty times longer, means differ by chance. So the
+//! scatter of each mean from second to second is measured, and a difference must
+//! exceed what the scatter explains.
 //!
-//! Hysteresis has three parts. A condition ends at another threshold than it
-//! began; it must hold for several decisions; and two switches are at least ten
-//! seconds apart.
+//! Hysteresis has four parts. A condition ends at another threshold than it
+//! began; it must hold for several decisions, more of them to end than to begin;
+//! one that comes back soon after it ended is given up more slowly each time; and
+//! two switches are at least ten seconds apart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -39,21 +44,33 @@ pub(crate) const CHOICES: &[Algorithm] = &[
 
 /// Time between two switches.
 const MIN_STAY: Duration = Duration::from_secs(10);
-/// Requests that half of a remembered mean is made of.
-const MEMORY: f64 = 50.0;
+/// Requests from before that count beside the new ones in a remembered mean.
+const MEMORY: f64 = 100.0;
 /// Requests that a mean must rest on to be compared.
 const ENOUGH: f64 = 20.0;
-/// A backend whose mean differs from the median by this factor, up or down, is unlike the others ...
-const UNLIKE: f64 = 1.5;
-/// ... until it differs by less than this.
-const ALIKE: f64 = 1.25;
+/// A backend whose mean differs from the others' median by this factor, up or down, and by this
+/// many standard errors, is unlike them ...
+const UNLIKE: (f64, f64) = (1.5, 3.0);
+/// ... until it differs by less than one of these.
+const ALIKE: (f64, f64) = (1.25, 1.5);
+/// A difference so large counts as two decisions at once.
+const EVIDENT: f64 = 3.0;
+/// The scatter assumed before it was measured: that of exponential times.
+const FIRST_SCATTER: f64 = 1.0;
+/// What one second adds to the measured scatter.
+const SCATTER_SMOOTHING: f64 = 0.1;
 /// Share of the in-flight caps in use that counts as crowded, and below which it no longer does.
 const CROWDED: (f64, f64) = (0.8, 0.5);
-/// Requests in flight for each backend, at and above which requests meet, and below which they no
-/// longer do.
-const MEETING: (f64, f64) = (1.0, 0.5);
-/// Decisions that a condition must hold for to begin, and to end.
-const HOLD: (u32, u32) = (2, 10);
+/// Requests in flight for each backend, at and above which requests meet (about one in five finds
+/// another one there), and below which they no longer do. Lower than one would guess, because
+/// `least_connections` lowers the figure that it was chosen for.
+const MEETING: (f64, f64) = (0.25, 0.1);
+/// Decisions that a condition must hold for to begin.
+const BEGINS_AFTER: u32 = 2;
+/// Decisions that its end must hold for at first, and at most, after it has come back again and again.
+const ENDS_AFTER: (u32, u32) = (10, 160);
+/// Decisions within which a condition comes back rather than begins.
+const COMES_BACK_WITHIN: u32 = 60;
 /// What one decision's count of requests in flight adds to the average.
 const SMOOTHING: f64 = 0.3;
 
@@ -101,7 +118,7 @@ pub(crate) struct Adaptive {
     switched_at: Option<Moment>,
     crowded: Latch,
     meeting: Latch,
-    in_flight: f64,
+    in_flight: Option<f64>,
     memory: HashMap<SocketAddr, Memory>,
 }
 
@@ -123,7 +140,7 @@ impl Adaptive {
             switched_at: None,
             crowded: Latch::default(),
             meeting: Latch::default(),
-            in_flight: 0.0,
+            in_flight: None,
             memory: HashMap::new(),
         }
     }
@@ -151,28 +168,43 @@ impl Adaptive {
     fn remember(&mut self, evidence: &Evidence) {
         let used = evidence.in_flight as f64 / evidence.capacity.max(1) as f64;
         let queueing = evidence.waiting > 0;
-        self.crowded
-            .update(queueing || used >= CROWDED.0, !queueing && used < CROWDED.1);
+        // No statistics in this one: it is so, and the other conditions' evidence is spoilt from here.
+        let is_crowded = queueing || used >= CROWDED.0;
+        let begins = if is_crowded { BEGINS_AFTER } else { 0 };
+        self.crowded.update(begins, !queueing && used < CROWDED.1);
         let backends = evidence.backends.len().max(1) as f64;
-        let meeting = evidence.in_flight as f64 / backends;
-        self.in_flight += SMOOTHING * (meeting - self.in_flight);
+        let in_flight = evidence.in_flight as f64 / backends;
+        let before = self.in_flight.unwrap_or(in_flight);
+        let in_flight = before + SMOOTHING * (in_flight - before);
+        self.in_flight = Some(in_flight);
         self.meeting
-            .update(self.in_flight >= MEETING.0, self.in_flight < MEETING.1);
+            .update(u32::from(in_flight >= MEETING.0), in_flight < MEETING.1);
         self.compare(&evidence.backends);
     }
 
     fn compare(&mut self, backends: &[Measured]) {
-        self.memory
-            .retain(|address, _| backends.iter().any(|backend| backend.address == *address));
+        let present: HashSet<SocketAddr> = backends.iter().map(|one| one.address).collect();
+        self.memory.retain(|address, _| present.contains(address));
         for backend in backends {
             self.memory.entry(backend.address).or_default().add(backend);
         }
+        let Some(scatter) = self.scatter() else {
+            return;
+        };
         let peers = Peers::new(self.memory.values().filter_map(Memory::mean));
         for backend in backends.iter().filter(|backend| backend.requests > 0) {
             if let Some(memory) = self.memory.get_mut(&backend.address) {
-                memory.compare(&peers);
+                memory.compare(&peers, scatter);
             }
         }
+    }
+
+    /// What is usual, so that the one whose speed has just changed does not count.
+    fn scatter(&self) -> Option<f64> {
+        let mut scatters: Vec<f64> = self.memory.values().map(|m| m.scatter).collect();
+        scatters.sort_unstable_by(f64::total_cmp);
+        let last = scatters.len().checked_sub(1)?;
+        Some(scatters[last / 2])
     }
 
     fn wanted(&self, evidence: &Evidence) -> Algorithm {
@@ -194,9 +226,10 @@ impl Adaptive {
                 "{} requests in flight of {} allowed, {} waiting",
                 evidence.in_flight, evidence.capacity, evidence.waiting
             ),
-            Algorithm::LeastConnections => {
-                format!("{:.1} requests in flight for each backend", self.in_flight)
-            }
+            Algorithm::LeastConnections => format!(
+                "{:.1} requests in flight for each backend",
+                self.in_flight.unwrap_or_default()
+            ),
             Algorithm::WeightedResponseTime => self.spread(),
             Algorithm::WeightedRoundRobin => "backends answer alike, weights differ".into(),
             _ => "backends answer alike, weights are equal".into(),
@@ -218,20 +251,39 @@ impl Adaptive {
 }
 
 /// What is remembered of a backend.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Memory {
     requests: f64,
     mean: f64,
+    /// Variance of the logarithm of one request's time, by how means differ from second to second.
+    scatter: f64,
     unlike: Latch,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            requests: 0.0,
+            mean: 0.0,
+            scatter: FIRST_SCATTER,
+            unlike: Latch::default(),
+        }
+    }
 }
 
 impl Memory {
     fn add(&mut self, measured: &Measured) {
         let new = f64::from(measured.requests);
-        if new == 0.0 {
+        if new == 0.0 || measured.mean <= 0.0 {
             return;
         }
-        self.requests = self.requests.min(MEMORY) + new;
+        let old = self.requests.min(MEMORY);
+        if old >= ENOUGH {
+            let off = (measured.mean / self.mean).ln();
+            let seen = off * off / (1.0 / old + 1.0 / new);
+            self.scatter += SCATTER_SMOOTHING * (seen - self.scatter);
+        }
+        self.requests = old + new;
         self.mean += (measured.mean - self.mean) * new / self.requests;
     }
 
@@ -239,38 +291,70 @@ impl Memory {
         (self.requests >= ENOUGH).then_some(self.mean)
     }
 
-    fn compare(&mut self, peers: &Peers) {
+    fn compare(&mut self, peers: &Peers, scatter: f64) {
         let Some((own, median)) = self
             .mean()
             .and_then(|own| Some((own, peers.median(Some(own))?)))
         else {
             return;
         };
-        let factor = (own / median).max(median / own);
-        self.unlike.update(factor >= UNLIKE, factor < ALIKE);
+        // Of the difference of two means that rest on as many requests.
+        let error = (2.0 * scatter / self.requests).sqrt();
+        let difference = (own / median).ln().abs();
+        let is_beyond = |(factor, errors): (f64, f64)| {
+            difference >= factor.ln() && difference >= errors * error
+        };
+        let begins = match (is_beyond(UNLIKE), difference >= EVIDENT.ln()) {
+            (true, true) => 2,
+            (true, false) => 1,
+            (false, _) => 0,
+        };
+        self.unlike.update(begins, !is_beyond(ALIKE));
     }
 }
 
 /// A condition that must hold for a while to begin and to end.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Latch {
     on: bool,
     held: u32,
+    ends_after: u32,
+    off_for: u32,
 }
 
-impl Latch {
-    fn update(&mut self, begins: bool, ends: bool) {
-        let (changes, hold) = if self.on {
-            (ends, HOLD.1)
-        } else {
-            (begins, HOLD.0)
-        };
-        self.held = if changes { self.held + 1 } else { 0 };
-        if self.held >= hold {
-            *self = Self {
-                on: !self.on,
-                held: 0,
-            };
+impl Default for Latch {
+    fn default() -> Self {
+        Self {
+            on: false,
+            held: 0,
+            ends_after: ENDS_AFTER.0,
+            off_for: COMES_BACK_WITHIN,
         }
     }
 }
+
+impl Latch {
+    /// `begins` is for how many decisions this one speaks for the condition's beginning.
+    fn update(&mut self, begins: u32, ends: bool) {
+        if self.on {
+            self.held = if ends { self.held + 1 } else { 0 };
+            if self.held >= self.ends_after {
+                (self.on, self.held, self.off_for) = (false, 0, 0);
+            }
+            return;
+        }
+        self.off_for = self.off_for.saturating_add(1);
+        self.held = if begins > 0 { self.held + begins } else { 0 };
+        if self.held >= BEGINS_AFTER {
+            self.ends_after = if self.off_for <= COMES_BACK_WITHIN {
+                (self.ends_after * 2).min(ENDS_AFTER.1)
+            } else {
+                ENDS_AFTER.0
+            };
+            (self.on, self.held) = (true, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -101,9 +101,9 @@ fn needed(settings: &config::Outlier) -> u32 {
 
 /// Judges every backend by one window; the positions are those of `samples`.
 ///
-/// `None` is a backend that is not available. Peers are the backends that are
-/// not suspects and have `min_requests`; a suspect's own slowness would widen the
-/// deviation and hide the next one. With one peer the ratio and the floor decide.
+/// `None` is a backend that is not available. Peers are the backends that have
+/// `min_requests` and are neither suspects nor over the ratio. With one peer the
+/// ratio and the floor decide.
 pub(crate) fn judge(
     samples: &[Option<Sample>],
     is_suspect: &dyn Fn(usize) -> bool,
@@ -112,17 +112,15 @@ pub(crate) fn judge(
     let peer = |index: usize| {
         samples[index].filter(|s| s.requests >= settings.min_requests.max(1) && !is_suspect(index))
     };
-    let peers = Peers::new(
-        (0..samples.len())
-            .filter_map(peer)
-            .map(|sample| sample.mean),
-    );
+    let means = (0..samples.len()).filter_map(peer).map(|one| one.mean);
+    let peers = Peers::new(means).without_slow(settings.ratio);
     let verdict = |index: usize| {
         let own = peer(index);
         let judged = own.or_else(|| {
             samples[index].filter(|s| is_suspect(index) && s.requests >= needed(settings))
         });
         judged.map_or(Verdict::Unknown, |sample| {
+            let own = own.filter(|own| peers.contains(own.mean));
             peers.compare(sample, own.map(|own| own.mean), settings)
         })
     };
@@ -145,6 +143,21 @@ impl Peers {
             squares: sorted.iter().map(|mean| mean * mean).sum(),
             sorted,
         }
+    }
+
+    /// Those up to `ratio` times the median. Of an even number it is the upper one: when half of
+    /// them are slow, nobody knows which half is to blame.
+    fn without_slow(mut self, ratio: f64) -> Self {
+        let Some(&median) = self.sorted.get(self.sorted.len() / 2) else {
+            return self;
+        };
+        let kept = self.sorted.partition_point(|&mean| mean <= median * ratio);
+        self.sorted.truncate(kept);
+        Self::new(self.sorted.into_iter())
+    }
+
+    fn contains(&self, mean: f64) -> bool {
+        self.sorted.last().is_some_and(|&last| mean <= last)
     }
 
     /// `own` is the mean to leave out, that of a backend that is one of the peers.
@@ -292,3 +305,6 @@ impl Course {
         if was_cut { Step::Clear } else { Step::Nothing }
     }
 }
+
+#[cfg(test)]
+mod tests;
