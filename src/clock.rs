@@ -34,6 +34,13 @@ impl Moment {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
+    /// This moment moved back by `by`; saturates at the start.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// This moment moved forward by `by`; saturates at the end of time.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {

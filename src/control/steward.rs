@@ -87,9 +87,9 @@ fn log(event: &Event) {
             let (from, state, reason) = (from.label(), to.label(), reason.label());
             let detail = detail.as_deref();
             if to.is_available() || !to.is_counted() {
-                tracing::info!(upstream, %backend, from, state, reason, detail, "backend");
+                tracing::info!(upstream, %backend, from, state, reason, detail, "backend changed state");
             } else {
-                tracing::warn!(upstream, %backend, from, state, reason, detail, "backend");
+                tracing::warn!(upstream, %backend, from, state, reason, detail, "backend changed state");
             }
         }
         EventKind::Observed {

@@ -11,8 +11,9 @@
 //! it proves the opposite of what opened it. Anything else costs `base` times
 //! the ejections in a row, capped at `max`; for each `base` of good conduct one
 //! of them is forgotten. Latency can be measured without harm to anyone, so the
-//! last `base` of such an ejection is spent measuring (see `probing`): after a
-//! first offence, all of it.
+//! last `base` of such an ejection is spent measuring: after a first offence, all
+//! of it. One that is still slow at the end goes on being measured; it did not
+//! relapse, so it is not held for longer.
 //!
 //! The whole state is one word, so every transition is one compare-and-swap.
 //! Closed is zero, which keeps the check on the request path to one load.
@@ -26,6 +27,9 @@ use crate::state::Reason;
 
 /// The pause after the first refused connection.
 pub(crate) const BASE_PAUSE: Duration = Duration::from_secs(1);
+/// The pause in a panic, when there is nobody else: short, because the first backend that is back
+/// ends it.
+pub(crate) const PANIC_PAUSE: Duration = Duration::from_millis(250);
 /// No such pause is longer.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// Good answers in a row that end an ejection.
@@ -149,9 +153,7 @@ impl Open {
 
     /// Since when it may be measured at the pace that hurts nobody.
     pub(crate) fn measured_from(self, ejection: &Ejection) -> Option<Moment> {
-        let held = self.trip.hold(self.count, ejection);
-        let before = held.saturating_sub(held.min(ejection.base));
-        (self.trip == Trip::Latency).then(|| self.opened(ejection).after(before))
+        (self.trip == Trip::Latency).then(|| self.until.before(ejection.base.min(ejection.max)))
     }
 
     /// Whether a probe is under way.
@@ -161,13 +163,8 @@ impl Open {
 
     /// Whether it opened so recently that not even a panic changes anything.
     pub(crate) fn is_fresh(self, now: Moment, ejection: &Ejection) -> bool {
-        now < self.opened(ejection).after(BASE_PAUSE)
-    }
-
-    fn opened(self, ejection: &Ejection) -> Moment {
-        let held = u64::try_from(self.trip.hold(self.count, ejection).as_micros());
-        let until = self.until.as_micros();
-        Moment::from_micros(until.saturating_sub(held.unwrap_or(u64::MAX)))
+        let opened = self.until.before(self.trip.hold(self.count, ejection));
+        now < opened.after(PANIC_PAUSE)
     }
 }
 
@@ -251,14 +248,19 @@ impl Breaker {
         let Some(open) = Open::of(permit.0) else {
             return;
         };
-        let next = if open.is_half_open(now) {
-            Open::new(open.trip, open.count + 1, now, ejection)
-        } else {
-            Open {
+        let next = match open.trip {
+            _ if !open.is_half_open(now) => Open {
                 proofs: 0,
                 probing: false,
                 ..open
-            }
+            },
+            Trip::Latency => Open {
+                until: now.after(ejection.base.min(ejection.max)),
+                proofs: 0,
+                probing: false,
+                ..open
+            },
+            _ => Open::new(open.trip, open.count + 1, now, ejection),
         };
         self.swap(permit.0, next.word());
     }

@@ -81,7 +81,7 @@ impl Upstream {
             .sticky
             .clone()
             .map(|settings| Stickiness::new(settings, &config.name, context.signer, addresses));
-        Self {
+        let upstream = Self {
             name: config.name.clone(),
             fixed: match config.algorithm {
                 Choice::Fixed(algorithm) => Some(algorithm),
@@ -97,7 +97,11 @@ impl Upstream {
             tiers,
             sticky,
             group,
+        };
+        for member in &upstream.members {
+            upstream.schedule_probe(&member.endpoint, context.now);
         }
+        upstream
     }
 }
 

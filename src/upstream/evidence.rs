@@ -125,15 +125,19 @@ impl Upstream {
 
     /// Sees to it that somebody tries a backend when its time has come, and tells what happened.
     fn opened(&self, endpoint: &Endpoint, now: Moment, detail: Option<String>) {
-        self.schedule_probe(endpoint);
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, detail);
     }
 
-    /// When a backend whose breaker is open may be tried.
-    pub(super) fn schedule_probe(&self, endpoint: &Endpoint) {
+    /// Says when a backend whose breaker is open may be tried. What bars it until then, or the
+    /// probe under way, calls this again when it ends.
+    pub(super) fn schedule_probe(&self, endpoint: &Endpoint, now: Moment) {
         let Some(open) = endpoint.breaker.open() else {
             return;
         };
+        if !endpoint.may_be_tried(now) {
+            return;
+        }
         if let Some(from) = open.measured_from(&self.rules.health.ejection) {
             endpoint.group.explore_from(from);
         }
@@ -170,8 +174,8 @@ impl Upstream {
 }
 
 /// What a backend whose peers take `reference` microseconds may take.
-fn limit(reference: f32, outlier: &Outlier) -> Duration {
-    let ratio = f64::from(reference) * outlier.ratio / 1e6;
+fn limit(reference: f64, outlier: &Outlier) -> Duration {
+    let ratio = reference * outlier.ratio / 1e6;
     Duration::from_secs_f64(ratio).max(outlier.floor)
 }
 
@@ -190,6 +194,15 @@ impl Endpoint {
     /// Whether a heartbeat is overdue.
     pub(crate) fn is_overdue(&self, now: Moment) -> bool {
         self.expires().is_some_and(|expires| expires <= now)
+    }
+
+    /// Whether nothing but its breaker's pause keeps it from being tried.
+    pub(crate) fn may_be_tried(&self, now: Moment) -> bool {
+        let gating = self.gate.load();
+        gating.wish() == Wish::Active
+            && gating.verdict() == Verdict::Passing
+            && !self.is_overdue(now)
+            && self.breaker.open().is_some_and(|open| !open.is_probing())
     }
 
     /// The share of its traffic that it gets, as a 16-bit fraction.
@@ -239,6 +252,14 @@ impl Endpoint {
                 detail,
             },
         );
+    }
+
+    /// As [`Self::settle`], for a backend nobody has heard of yet: how it begins is no news.
+    pub(crate) fn settle_silently(&self, now: Moment) {
+        let (state, reason) = self.derive(now);
+        if self.condition.replace(now, state, reason).is_some() {
+            self.group.went_down();
+        }
     }
 
     /// What the sources add up to; where several object, the one that is hardest to overcome.

@@ -28,8 +28,8 @@ pub(crate) struct Group {
     changes: AtomicU32,
     median: AtomicU32,
     median_due: AtomicU64,
-    /// What the peers' latencies were in the last window, as the bits of an `f32`.
-    reference: AtomicU32,
+    /// What the peers' latencies were in the last window, as the bits of an `f64`.
+    reference: AtomicU64,
     ejected: AtomicU32,
     may_be_ejected: AtomicU32,
     /// When an ejected backend may be tried, in microseconds; never while there is none.
@@ -51,7 +51,7 @@ impl Group {
             changes: AtomicU32::new(0),
             median: AtomicU32::new(0),
             median_due: AtomicU64::new(0),
-            reference: AtomicU32::new(0),
+            reference: AtomicU64::new(0),
             ejected: AtomicU32::new(0),
             may_be_ejected: AtomicU32::new(0),
             probe_at: AtomicU64::new(u64::MAX),
@@ -170,12 +170,12 @@ impl Group {
     }
 
     /// What the peers' mean latency was in the last window, in microseconds.
-    pub(crate) fn reference(&self) -> Option<f32> {
-        let reference = f32::from_bits(self.reference.load(Ordering::Relaxed));
+    pub(crate) fn reference(&self) -> Option<f64> {
+        let reference = f64::from_bits(self.reference.load(Ordering::Relaxed));
         (reference > 0.0).then_some(reference)
     }
 
-    pub(crate) fn set_reference(&self, micros: f32) {
+    pub(crate) fn set_reference(&self, micros: f64) {
         self.reference.store(micros.to_bits(), Ordering::Relaxed);
     }
 

@@ -10,22 +10,21 @@
 //! median, slower than a floor, and all of it for several windows in a row.
 //!
 //! Suspicion is cheap and ejection is not: the first slow window cuts the share,
-//! and only `windows` of them in a row eject. A cut leaves as many requests as the
-//! next judgement needs; where even that takes several windows, what came in is
-//! kept until it suffices.
+//! and only `windows` of them in a row eject. An algorithm may starve a slow
+//! backend before anybody judges it, and a cut certainly does; so where a window
+//! is not enough for a judgement, what came in is kept until it is.
 
 use std::fmt;
 
 use super::tally::Sample;
 use crate::config;
 
-/// A suspect's share after its first slow window, where traffic allows it.
+/// A suspect's share after its first slow window.
 const FIRST_SHARE: f32 = 0.05;
 /// A suspect's share after its second, and that of one that cannot be ejected because too many are.
 pub(crate) const LEAST_SHARE: f32 = 0.01;
-/// A cut leaves so many times the requests that the next judgement needs: of that many expected,
-/// fewer than needed come in one window of thirty.
-const MARGIN: u32 = 2;
+/// Windows whose answers are kept until they suffice for a judgement of one that is no suspect.
+const KEPT_WINDOWS: u32 = 5;
 
 /// What a window says about a backend.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -204,7 +203,6 @@ pub(crate) enum Step {
 pub(crate) struct Course {
     slow_windows: u32,
     blank_windows: u32,
-    full_requests: u32,
     kept: Option<Sample>,
     grew: bool,
     reported: bool,
@@ -216,13 +214,10 @@ impl Course {
         self.slow_windows > 0
     }
 
-    /// What the backend is to be judged by: this window's answers, and in a suspect's case those
-    /// of earlier windows that did not suffice.
+    /// What the backend is to be judged by: this window's answers, and those of earlier windows
+    /// that did not suffice.
     pub(crate) fn gather(&mut self, window: Option<Sample>) -> Option<Sample> {
         self.grew = window.is_some_and(|sample| sample.requests > 0);
-        if !self.is_suspect() {
-            return window;
-        }
         self.kept = match (self.kept, window) {
             (Some(kept), Some(window)) => Some(kept.and(window)),
             (kept, window) => window.or(kept),
@@ -240,16 +235,13 @@ impl Course {
     }
 
     fn slow(&mut self, evidence: Evidence, settings: &config::Outlier) -> Step {
-        if self.slow_windows == 0 {
-            self.full_requests = evidence.requests;
-        }
         self.slow_windows = self.slow_windows.saturating_add(1);
         self.blank_windows = 0;
         self.kept = None;
         let is_due = self.slow_windows >= settings.windows.max(1);
         match (settings.enforce, is_due) {
             (true, true) => Step::Eject(evidence),
-            (true, false) => Step::Cut(self.share(settings), evidence),
+            (true, false) => Step::Cut(self.share(), evidence),
             (false, true) if !self.reported => {
                 self.reported = true;
                 Step::Report(evidence)
@@ -258,28 +250,31 @@ impl Course {
         }
     }
 
-    /// What is left after the first slow windows: little, but enough to be judged by.
-    fn share(&self, settings: &config::Outlier) -> f32 {
-        let least = if self.slow_windows == 1 {
+    const fn share(&self) -> f32 {
+        if self.slow_windows == 1 {
             FIRST_SHARE
         } else {
             LEAST_SHARE
-        };
-        let wanted = MARGIN * needed(settings);
-        (wanted as f32 / self.full_requests.max(1) as f32).clamp(least, 1.0)
+        }
     }
 
-    /// A window without a verdict changes nothing, but a suspicion that nothing feeds ends.
+    /// A window without a verdict changes nothing, but a suspicion that nothing feeds ends, and so
+    /// does the memory of one that gets next to no requests.
     fn hold(&mut self, settings: &config::Outlier) -> Step {
         let gathering = self.grew
             && self
                 .kept
                 .is_some_and(|kept| kept.requests < needed(settings));
-        if !self.is_suspect() || gathering {
+        if self.is_suspect() && gathering {
             return Step::Nothing;
         }
         self.blank_windows += 1;
-        if self.blank_windows < settings.windows.max(1) {
+        let patience = if self.is_suspect() {
+            settings.windows.max(1)
+        } else {
+            KEPT_WINDOWS
+        };
+        if self.blank_windows < patience {
             return Step::Nothing;
         }
         self.clear(settings)

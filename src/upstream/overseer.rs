@@ -119,7 +119,7 @@ impl Overseer {
         let peers = peers.filter_map(|(sample, suspect)| sample.filter(|_| !suspect));
         let peers = peers.filter(|sample| sample.requests >= settings.min_requests);
         if let Some(median) = Peers::new(peers.map(|sample| sample.mean)).median(None) {
-            upstream.group.set_reference(median as f32);
+            upstream.group.set_reference(median);
         }
         let verdicts = outlier::judge(&samples, &|index| suspects[index], settings);
         for (member, verdict) in members.iter().zip(verdicts) {

@@ -92,6 +92,7 @@ impl Upstream {
         {
             endpoint.warm_up(now, &self.rules);
         }
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, None);
     }
 
@@ -136,6 +137,7 @@ impl Upstream {
         if wish == Wish::Active && before == Wish::Maintenance {
             endpoint.warm_up(now, &self.rules);
         }
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, None);
     }
 
@@ -153,6 +155,7 @@ impl Upstream {
         if late {
             endpoint.warm_up(now, &self.rules);
         }
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, None);
     }
 
@@ -170,7 +173,9 @@ impl Upstream {
             since: condition.since(),
             until: match state {
                 State::Draining => Some(endpoint.deadline()),
-                State::Ejected | State::Down => open.map(|open| open.until),
+                State::Ejected => open.map(|open| open.until),
+                // Checks bring it back, not time.
+                State::Down if !self.rules.has_checks() => open.map(|open| open.until),
                 State::Up | State::Warming | State::Suspect => endpoint.expires(),
                 _ => None,
             },
@@ -209,6 +214,10 @@ impl Endpoint {
         if rules.health.outlier.is_none() {
             self.gate.set_cut(FULL);
         }
-        self.settle(now, rules, None);
+        if is_new {
+            self.settle_silently(now);
+        } else {
+            self.settle(now, rules, None);
+        }
     }
 }

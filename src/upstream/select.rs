@@ -8,7 +8,6 @@ use super::balance::Request;
 use super::breaker::Trip;
 use super::draw::Draws;
 use super::eligible::{Candidates, Health, Standing};
-use super::gate::{Verdict, Wish};
 use super::group::Group;
 use super::member::Member;
 use super::queue::Queue;
@@ -195,7 +194,7 @@ impl Upstream {
             if selection.is_none() {
                 selection = self.try_out(index, ask, pace);
             }
-            self.schedule_probe(&member.endpoint);
+            self.schedule_probe(&member.endpoint, ask.now);
         }
         selection
     }
@@ -211,12 +210,7 @@ impl Upstream {
                 .measured_from(ejection)
                 .is_some_and(|from| from <= ask.now),
         };
-        let gating = endpoint.gate.load();
-        let barred = gating.wish() != Wish::Active
-            || gating.verdict() != Verdict::Passing
-            || endpoint.is_overdue(ask.now)
-            || ask.tried.contains(index);
-        if !due || barred || open.is_probing() {
+        if !due || !endpoint.may_be_tried(ask.now) || ask.tried.contains(index) {
             return None;
         }
         let slot = endpoint.take_slot(ask.now, self.cap)?;

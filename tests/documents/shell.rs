@@ -129,7 +129,7 @@ impl Shell {
             let ports = format!(
                 "--port {web_port} --metrics-port {metrics_port} --admin-port {admin_port}"
             );
-            return self.start(&format!("{MAKE_DEMO} {ports}"), &[web, metrics]);
+            return self.start(&format!("{MAKE_DEMO} {ports}"), &[web, metrics, admin]);
         }
         let hidden = self.ports.hide(command);
         if let Some(hidden) = hidden.strip_suffix('&') {
@@ -153,6 +153,7 @@ impl Shell {
                 .unwrap_or_else(|errors| panic!("{errors}"));
             found.extend(config.listeners.iter().map(|listener| listener.address));
             found.extend(config.metrics.iter().map(|metrics| metrics.address));
+            found.extend(config.admin.iter().map(|admin| admin.address));
         }
         found
     }

@@ -4,6 +4,7 @@
 
 mod balancing;
 mod forwarding;
+mod health;
 mod health_checks;
 mod http2;
 mod lifecycle;

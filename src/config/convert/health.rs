@@ -56,7 +56,13 @@ fn active_check(
     path: &Path<'_>,
     context: &mut Context<'_>,
 ) -> Option<ActiveCheck> {
-    note_foreign_keys(written.kind, path, context);
+    let kind = match written.kind {
+        Some(kind) => kind,
+        // Without a sound kind, nothing can be said about the rest.
+        None if context.is_given(&path.key("type")) => return None,
+        None => CheckKind::Http,
+    };
+    note_foreign_keys(kind, path, context);
     let interval = duration(
         written.interval.as_ref(),
         INTERVAL,
@@ -74,7 +80,7 @@ fn active_check(
         );
         context.add(&path.key("timeout"), message);
     }
-    let probe = match written.kind {
+    let probe = match kind {
         CheckKind::Http => http_probe(&written, path, context),
         CheckKind::Tcp => Probe::Tcp,
         CheckKind::Grpc => Probe::Grpc {

@@ -57,7 +57,8 @@ pub(crate) struct ActiveCheck {
     /// What is asked: `http` is a GET; `tcp` a connection, with a TLS handshake where `tls` is
     /// enabled; `grpc` the call `grpc.health.v1.Health/Check`.
     #[serde(rename = "type")]
-    pub(crate) kind: CheckKind,
+    #[schemars(with = "CheckKind", extend("default" = "http"))]
+    pub(crate) kind: Option<CheckKind>,
     /// Path and query of the GET; `http` only.
     pub(crate) path: Written<Target>,
     /// The `Host` sent; `null` is that of the backend's address; `http` only.
@@ -100,7 +101,7 @@ pub(crate) struct ActiveCheck {
 impl Default for ActiveCheck {
     fn default() -> Self {
         Self {
-            kind: CheckKind::Http,
+            kind: None,
             path: Written::of("/health"),
             host: None,
             headers: BTreeMap::new(),

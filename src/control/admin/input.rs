@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::answer::Refused;
 use crate::clock::Moment;
 use crate::config::{BackendAddress, DurationText, Format};
-use crate::control::reconcile::{Change, Heartbeat, Place};
+use crate::control::reconcile::{Change, Heartbeat, Place, Weighing};
 use crate::request::query;
 use crate::upstream::Mode;
 
@@ -53,7 +53,7 @@ struct HeartbeatBody {
 #[serde(deny_unknown_fields, default)]
 struct PatchBody {
     #[serde(deserialize_with = "given")]
-    weight: Option<Option<u32>>,
+    weight: Option<Weighing>,
     state: Option<Wanted>,
     deadline: Option<String>,
 }
@@ -67,8 +67,9 @@ enum Wanted {
 }
 
 /// Tells `null` from a missing key.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weighing>, D::Error> {
+    let weight = Option::deserialize(deserializer)?;
+    Ok(Some(weight.map_or(Weighing::Own, Weighing::Fixed)))
 }
 
 /// The upstream and the backend that a path names.
@@ -118,7 +119,9 @@ pub(super) fn change(body: &[u8], now: Moment, drain_timeout: Duration) -> Resul
     } else {
         parse(body, HINT)?
     };
-    weight(body.weight.flatten())?;
+    if let Some(Weighing::Fixed(number)) = body.weight {
+        weight(Some(number))?;
+    }
     if body.deadline.is_some() && body.state != Some(Wanted::Draining) {
         let message = "`deadline` has no meaning here";
         return Err(Refused::invalid(message, "it belongs to `state: draining`"));

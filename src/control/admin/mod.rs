@@ -31,17 +31,16 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, put};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
-use super::lifecycle::Lifecycle;
-use super::reconcile::{Commands, Refusal};
+use super::reconcile::Refusal;
 use super::serve::{self, Limits, Peer};
 use crate::clock;
-use crate::config::Secret;
-use crate::snapshot::Published;
+pub use api::Api;
+
 use answer::{Note, Refused, json};
 
 mod answer;
+mod api;
 mod input;
 mod view;
 mod write;
@@ -53,39 +52,8 @@ const LIMITS: Limits = Limits {
     connection: Duration::from_secs(input::MAX_WAIT.as_secs() + 30),
 };
 
-/// Calls that may wait for a backend's last request at a time.
-const MAX_WAITING: usize = 64;
-
 /// Bytes of a path that the log shows.
 const MAX_LOGGED: usize = 256;
-
-/// What the calls work on.
-pub struct Api<T> {
-    published: Arc<Published<T>>,
-    commands: Commands,
-    lifecycle: Arc<Lifecycle>,
-    token: Option<Secret>,
-    waiting: Semaphore,
-}
-
-impl<T> Api<T> {
-    /// An API that reads `published`, gives `commands`, and asks for `token` if there is one.
-    #[must_use]
-    pub const fn new(
-        published: Arc<Published<T>>,
-        commands: Commands,
-        lifecycle: Arc<Lifecycle>,
-        token: Option<Secret>,
-    ) -> Self {
-        Self {
-            published,
-            commands,
-            lifecycle,
-            token,
-            waiting: Semaphore::const_new(MAX_WAITING),
-        }
-    }
-}
 
 /// Serves the API until `shutdown` is ready.
 pub async fn serve<T>(listener: TcpListener, api: Api<T>, shutdown: impl Future<Output = ()>)

@@ -8,8 +8,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::control::lifecycle::Phase;
+use crate::config::Secret;
+use crate::control::lifecycle::{Lifecycle, Phase};
 use crate::control::reconcile::tests::reconciler;
+use crate::snapshot::Published;
 
 const BACKENDS: &str = "/api/v1/upstreams/web/backends";
 const FIRST: &str = "/api/v1/upstreams/web/backends/192.0.2.1:1";
@@ -469,7 +471,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// No input panics, hangs or is answered with anything but JSON and a status of the table.
     #[test]

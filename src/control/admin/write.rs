@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
-use super::Api;
 use super::answer::{Note, Refused, json};
+use super::api::Api;
 use super::{input, view};
 use crate::clock;
 use crate::control::discovery;
@@ -120,7 +120,7 @@ where
     let drain_timeout = api.published.load().config().server.drain_timeout;
     let change = input::change(&body, clock::now(), drain_timeout)?;
     if change.weight.is_none() && change.mode.is_none() && wait.is_none() {
-        let hint = r#"say `weight`, `state`, or ?wait="#;
+        let hint = "say `weight`, `state`, or ?wait=";
         return Err(Refused::invalid("nothing is to be changed", hint));
     }
     // A place to wait is taken before anything changes, so that a refusal changes nothing.

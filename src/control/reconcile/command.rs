@@ -44,11 +44,20 @@ pub enum Reported {
     Renewed,
 }
 
+/// The weight the operator wants a backend to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighing {
+    /// This one, whatever the backend or the configuration says.
+    Fixed(u32),
+    /// The one that the configuration or the backend itself says.
+    Own,
+}
+
 /// What the operator changes about a backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Another weight; `Some(None)` returns to the backend's own.
-    pub weight: Option<Option<u32>>,
+    /// Another weight.
+    pub weight: Option<Weighing>,
     /// Whether it takes requests.
     pub mode: Option<Mode>,
 }
@@ -56,8 +65,8 @@ pub struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.weight {
-            Some(Some(weight)) => write!(f, "weight {weight}, ")?,
-            Some(None) => f.write_str("own weight, ")?,
+            Some(Weighing::Fixed(weight)) => write!(f, "weight {weight}, ")?,
+            Some(Weighing::Own) => f.write_str("own weight, ")?,
             None => {}
         }
         f.write_str(match self.mode {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-pub use command::{Change, Commands, Heartbeat, Place, Refusal, Reported};
+pub use command::{Change, Commands, Heartbeat, Place, Refusal, Reported, Weighing};
 
 use crate::clock::{self, Moment};
 use crate::config::Config;

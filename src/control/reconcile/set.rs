@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::command::{Change, Heartbeat, Place, Refusal, Reported};
+use super::command::{Change, Heartbeat, Place, Refusal, Reported, Weighing};
 use crate::clock::Moment;
 use crate::config::{self, Discovery};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
@@ -238,7 +238,10 @@ impl Set {
         }
         let before = wish.weight;
         if let Some(weight) = change.weight {
-            wish.weight = weight;
+            wish.weight = match weight {
+                Weighing::Fixed(weight) => Some(weight),
+                Weighing::Own => None,
+            };
         }
         Ok(Effect::rebuild_if(wish.weight != before))
     }

@@ -162,7 +162,7 @@ fn live_state_survives_what_happens_to_others() {
         Arc::clone(&snapshot.groups()[0].upstream.members()[position].endpoint)
     };
     let change = Change {
-        weight: Some(Some(7)),
+        weight: Some(Weighing::Fixed(7)),
         mode: None,
     };
     obey(&mut reconciler, NOW, |answer| {

@@ -164,7 +164,8 @@ impl<'o> Registrar<'o> {
             () = end => {}
         }
         let Some(id) = as_who else { return };
-        match timeout(LEAVE_TIMEOUT, self.call("DELETE", Some(&id))).await {
+        let mut leaving = Some(id);
+        match timeout(LEAVE_TIMEOUT, self.call("DELETE", &mut leaving)).await {
             Ok(Ok(_)) => say(&format!("left upstream {}", self.upstream)),
             Ok(Err(error)) => say(&format!(
                 "cannot leave {}: {error}",
@@ -177,7 +178,7 @@ impl<'o> Registrar<'o> {
         }
     }
 
-    /// Sends heartbeats; `as_who` is the id of the last one that counted.
+    /// Sends heartbeats; `as_who` is the id that may be registered by now.
     async fn renew(
         &self,
         as_who: &mut Option<String>,
@@ -186,18 +187,21 @@ impl<'o> Registrar<'o> {
     ) {
         let mut failures = 0;
         loop {
-            let beat = timeout(CALL_TIMEOUT.min(self.ttl), self.call("PUT", None)).await;
+            let before = as_who.clone();
+            let beat = timeout(CALL_TIMEOUT.min(self.ttl), self.call("PUT", as_who)).await;
             let roll = random();
             let pause = match beat.unwrap_or(Err(CallError::Timeout)) {
                 Ok((status, id)) => {
                     if status == StatusCode::CREATED || failures > 0 {
                         say(&format!("registered as {id} in upstream {}", self.upstream));
                     }
-                    *as_who = Some(id);
                     failures = 0;
                     interval(self.ttl, roll)
                 }
                 Err(error) => {
+                    if matches!(error, CallError::Refused { .. }) {
+                        *as_who = before;
+                    }
                     let pause = back_off(self.ttl, failures, roll);
                     failures += 1;
                     let registry = &self.registry.authority;
@@ -212,26 +216,31 @@ impl<'o> Registrar<'o> {
         }
     }
 
-    /// One call; the answer's status and the id it was made with.
+    /// One call, as `as_who` or who is said to register; the answer's status and the id. When the
+    /// call is cut off, `as_who` tells whether it may have counted.
     async fn call(
         &self,
         method: &str,
-        id: Option<&str>,
+        as_who: &mut Option<String>,
     ) -> Result<(StatusCode, String), CallError> {
         let mut stream = TcpStream::connect(&self.registry.address).await?;
         let advertised = self.advertised(stream.local_addr()?);
-        let id = id.or(self.options.id.as_deref()).unwrap_or(&advertised);
+        let id = as_who
+            .clone()
+            .or_else(|| self.options.id.clone())
+            .unwrap_or_else(|| advertised.clone());
         let body = match method {
             "PUT" => self.body(&advertised),
             _ => String::new(),
         };
-        let request = self.request(method, id, &body);
+        let request = self.request(method, &id, &body);
+        *as_who = Some(id.clone());
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
         let (status, said) = read(&answer).ok_or(CallError::NoHttp)?;
         if status.is_success() {
-            Ok((status, id.to_owned()))
+            Ok((status, id))
         } else {
             Err(CallError::Refused { status, said })
         }

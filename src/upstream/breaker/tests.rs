@@ -100,8 +100,10 @@ impl Model {
 
     fn disprove(&mut self, now: Moment) {
         self.proofs = 0;
-        if let Some(trip) = self.open.filter(|_| self.until <= now) {
-            self.begin(now, trip, self.count + 1);
+        match self.open.filter(|_| self.until <= now) {
+            Some(Trip::Latency) => self.until = now.after(EJECTION.base),
+            Some(trip) => self.begin(now, trip, self.count + 1),
+            None => {}
         }
     }
 }
@@ -169,7 +171,7 @@ fn a_refused_connection_in_a_panic_starts_the_pause_anew() {
     breaker.trip(START, Trip::Connect, &EJECTION);
     let end = START.after(BASE_PAUSE);
     breaker.refused(end, &EJECTION);
-    let later = end.after(BASE_PAUSE);
+    let later = end.after(PANIC_PAUSE);
     assert!(breaker.open().unwrap().is_fresh(end, &EJECTION));
     assert!(!breaker.open().unwrap().is_fresh(later, &EJECTION));
     breaker.probe().unwrap();

@@ -5,5 +5,7 @@ mod concurrency;
 mod contract;
 mod eligibility;
 mod fixture;
+mod health;
+mod recovery;
 mod simulation;
 mod stickiness;

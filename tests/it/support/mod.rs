@@ -3,10 +3,13 @@
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod deadline;
+pub(crate) mod demo;
 pub(crate) mod evenkeel;
+pub(crate) mod faults;
 pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod metrics;
+pub(crate) mod open_loop;
 pub(crate) mod ports;
 
 /// Shows what a failed test needs to be understood.
@@ -17,5 +20,7 @@ pub(crate) fn show(text: &str) {
 
 pub(crate) use backend::{Backend, Gate, Reply};
 pub(crate) use client::{Client, Response};
+pub(crate) use demo::Demo;
 pub(crate) use evenkeel::{Evenkeel, Process, Setup};
 pub(crate) use load::Load;
+pub(crate) use open_loop::{OpenLoop, Shots};

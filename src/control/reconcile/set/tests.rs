@@ -153,9 +153,10 @@ fn the_operators_weight_stands_above_the_backends_own() {
         weight: Some(weight),
         mode: None,
     };
+    let nine = Weighing::Fixed(9);
     for id in ["a", "192.0.2.1:1"] {
-        assert_eq!(set.amend(&place(id), change(Some(9))), Ok(Effect::Rebuild));
-        assert_eq!(set.amend(&place(id), change(Some(9))), Ok(Effect::None));
+        assert_eq!(set.amend(&place(id), change(nine)), Ok(Effect::Rebuild));
+        assert_eq!(set.amend(&place(id), change(nine)), Ok(Effect::None));
         assert_eq!(weight(&set, id), 9);
     }
     let claim = Heartbeat {
@@ -164,9 +165,12 @@ fn the_operators_weight_stands_above_the_backends_own() {
     };
     set.report(&claim, START).unwrap();
     assert_eq!(weight(&set, "a"), 9);
-    assert_eq!(set.amend(&place("a"), change(None)), Ok(Effect::Rebuild));
+    assert_eq!(
+        set.amend(&place("a"), change(Weighing::Own)),
+        Ok(Effect::Rebuild)
+    );
     assert_eq!(weight(&set, "a"), 2);
-    let unknown = set.amend(&place("x"), change(None));
+    let unknown = set.amend(&place("x"), change(Weighing::Own));
     assert_eq!(unknown, Err(Refusal::UnknownBackend(place("x"))));
 }
 
@@ -248,6 +252,7 @@ proptest! {
                 }
                 Step::Leave(id) => set.leave(&place(&id.to_string())).unwrap_or(Effect::None),
                 Step::Weigh(id, weight) => {
+                    let weight = weight.map_or(Weighing::Own, Weighing::Fixed);
                     let change = Change { weight: Some(weight), mode: None };
                     set.amend(&place(&id.to_string()), change).unwrap_or(Effect::None)
                 }

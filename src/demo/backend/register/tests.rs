@@ -40,36 +40,39 @@ fn options(registry: Registry) -> Registration {
     }
 }
 
-/// Runs a registrar until `enough` calls have come in; what was said, and what was asked.
+/// Runs a registrar until so many calls have come in and so much was said; what was said, and
+/// what was asked.
 async fn run(
     change: impl Fn(&mut Registration),
     answers: &'static [&'static str],
-    enough: usize,
+    (calls, lines): (usize, usize),
 ) -> (Vec<String>, Vec<String>) {
     let (registry, asked) = registry(answers).await;
     let mut options = options(registry);
     change(&mut options);
     let registrar = Registrar::new(&options, "0.0.0.0:5001".parse().unwrap()).unwrap();
     let (end, ended) = oneshot::channel();
-    let count = Arc::clone(&asked);
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (asked_by_now, said_by_now) = (Arc::clone(&asked), Arc::clone(&said));
     tokio::spawn(async move {
-        while count.lock().unwrap().len() < enough {
+        while asked_by_now.lock().unwrap().len() < calls
+            || said_by_now.lock().unwrap().len() < lines
+        {
             tokio::task::yield_now().await;
         }
         let _ = end.send(());
     });
-    let mut said = Vec::new();
     let end = async { ended.await.unwrap() };
-    let mut say = |what: &str| said.push(what.to_owned());
+    let mut say = |what: &str| said.lock().unwrap().push(what.to_owned());
     let done = registrar.keep(end, &mut say, || 0.5);
     timeout(Duration::from_secs(20), done).await.unwrap();
-    let asked = asked.lock().unwrap().clone();
+    let (said, asked) = (said.lock().unwrap().clone(), asked.lock().unwrap().clone());
     (said, asked)
 }
 
 #[tokio::test]
 async fn it_registers_renews_and_leaves() {
-    let (said, asked) = run(|_| {}, &[CREATED, OK], 3).await;
+    let (said, asked) = run(|_| {}, &[CREATED, OK], (3, 1)).await;
     let (leave, beats) = asked.split_last().unwrap();
     assert!(beats.len() >= 3);
     for beat in beats {
@@ -99,7 +102,7 @@ async fn it_says_what_it_was_told_to() {
         options.register_token = Some(parse_token("secret").unwrap());
         options.weight = Some(7);
     };
-    let (_, asked) = run(change, &[CREATED], 1).await;
+    let (_, asked) = run(change, &[CREATED], (1, 1)).await;
     let beat = &asked[0];
     assert!(beat.contains("/backends/one/heartbeat "), "{beat}");
     assert!(
@@ -114,7 +117,7 @@ async fn it_says_what_it_was_told_to() {
 
 #[tokio::test]
 async fn a_refusal_is_told_and_tried_again() {
-    let (said, asked) = run(|_| {}, &[CONFLICT, "nonsense", OK], 3).await;
+    let (said, asked) = run(|_| {}, &[CONFLICT, "nonsense", OK], (3, 3)).await;
     assert!(asked.len() >= 4);
     assert!(
         said[0].contains("409 Conflict: no (so); next try in "),
@@ -126,7 +129,9 @@ async fn a_refusal_is_told_and_tried_again() {
 
 #[tokio::test]
 async fn one_that_never_registered_does_not_leave() {
-    let (said, asked) = run(|_| {}, &[CONFLICT], 2).await;
+    // With long pauses the end comes between two calls.
+    let change = |options: &mut Registration| options.ttl = Some(Duration::from_mins(1));
+    let (said, asked) = run(change, &[CONFLICT], (2, 2)).await;
     assert!(
         asked.iter().all(|request| request.starts_with("PUT ")),
         "{asked:?}"
@@ -135,6 +140,12 @@ async fn one_that_never_registered_does_not_leave() {
         said.iter().all(|line| line.starts_with("cannot register")),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn one_that_was_interrupted_while_it_registered_leaves_all_the_same() {
+    let (_, asked) = run(|_| {}, &[""], (1, 0)).await;
+    assert!(asked.last().unwrap().starts_with("DELETE "), "{asked:?}");
 }
 
 #[test]

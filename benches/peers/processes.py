@@ -8,9 +8,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-# What every proxy is asked for: small, so that the cost of the request shows and not that of its body.
-PATH = "/bytes/256"
-BODY_BYTES = 256
 START_SECONDS = 15
 STOP_SECONDS = 5
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -94,13 +91,13 @@ def free_ports(count):
     return ports
 
 
-def wait_until_answering(process, port):
+def wait_until_answering(process, port, path, body_bytes):
     deadline = time.monotonic() + START_SECONDS
     while True:
         process.check()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{PATH}", timeout=2) as answer:
-                if answer.status == 200 and len(answer.read()) == BODY_BYTES:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+                if answer.status == 200 and len(answer.read()) == body_bytes:
                     return
         except OSError as error:
             if time.monotonic() > deadline:
