@@ -256,8 +256,13 @@ impl Breaker {
         let word = self.word.load(Ordering::Acquire);
         let slow = Open::of(word).filter(|open| open.trip == Trip::Latency);
         if let Some(open) = slow.filter(|open| open.is_half_open(now)) {
-            let until = now.after(ejection.base.min(ejection.max));
-            self.swap(word, Open { until, ..open }.word());
+            let next = Open {
+                until: now.after(ejection.base.min(ejection.max)),
+                // A permit is for the word it was given for; one that is still out is void.
+                probing: false,
+                ..open
+            };
+            self.swap(word, next.word());
         }
     }
 

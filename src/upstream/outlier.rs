@@ -19,10 +19,13 @@ use std::fmt;
 use super::tally::Sample;
 use crate::config;
 
-/// A suspect's share after its first slow window.
+/// A suspect's share after its first slow window, where traffic allows it.
 const FIRST_SHARE: f32 = 0.05;
 /// A suspect's share after its second, and that of one that cannot be ejected because too many are.
 pub(crate) const LEAST_SHARE: f32 = 0.01;
+/// A cut leaves so many times the requests that the next judgement needs: of that many expected,
+/// fewer than needed come in one window of thirty.
+const MARGIN: u32 = 2;
 /// Windows without any answer that end a suspicion. Many, because the cut itself makes answers rare.
 const PATIENCE: u32 = 30;
 /// Windows whose answers are kept until they suffice for a judgement of one that is no suspect.
@@ -44,6 +47,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Evidence {
     /// Requests it is judged by.
     pub(crate) requests: u32,
+    /// Requests that its peers had on average.
+    pub(crate) peers_requests: u32,
     /// Its mean.
     pub(crate) mean: f64,
     /// The median of its peers' means.
@@ -114,6 +119,8 @@ pub(crate) fn judge(
     };
     let means = (0..samples.len()).filter_map(peer).map(|one| one.mean);
     let peers = Peers::new(means).without_slow(settings.ratio);
+    let requests = (0..samples.len()).filter_map(peer).map(|one| one.requests);
+    let peers_requests = mean(requests);
     let verdict = |index: usize| {
         let own = peer(index);
         let judged = own.or_else(|| {
@@ -121,10 +128,23 @@ pub(crate) fn judge(
         });
         judged.map_or(Verdict::Unknown, |sample| {
             let own = own.filter(|own| peers.contains(own.mean));
-            peers.compare(sample, own.map(|own| own.mean), settings)
+            match peers.compare(sample, own.map(|own| own.mean), settings) {
+                Verdict::Slow(evidence) => Verdict::Slow(Evidence {
+                    peers_requests,
+                    ..evidence
+                }),
+                other => other,
+            }
         })
     };
     (0..samples.len()).map(verdict).collect()
+}
+
+fn mean(counts: impl Iterator<Item = u32>) -> u32 {
+    let (sum, len) = counts.fold((0_u64, 0_u64), |(sum, len), count| {
+        (sum + u64::from(count), len + 1)
+    });
+    u32::try_from(sum / len.max(1)).unwrap_or(u32::MAX)
 }
 
 /// The means of those that others are compared with; leaving one out costs nothing.
@@ -178,6 +198,7 @@ impl Peers {
         if sample.mean > limit {
             Verdict::Slow(Evidence {
                 requests: sample.requests,
+                peers_requests: 0,
                 mean: sample.mean,
                 peers_median,
                 limit,
@@ -222,6 +243,8 @@ pub(crate) enum Step {
 pub(crate) struct Course {
     slow_windows: u32,
     blank_windows: u32,
+    /// What one that is not suspected had in the window that began it.
+    full_requests: u32,
     kept: Option<Sample>,
     grew: bool,
     reported: bool,
@@ -254,13 +277,17 @@ impl Course {
     }
 
     fn slow(&mut self, evidence: Evidence, settings: &config::Outlier) -> Step {
+        if self.slow_windows == 0 {
+            // Its own are no measure: the algorithm may avoid it by now.
+            self.full_requests = evidence.requests.max(evidence.peers_requests);
+        }
         self.slow_windows = self.slow_windows.saturating_add(1);
         self.blank_windows = 0;
         self.kept = None;
         let is_due = self.slow_windows >= settings.windows.max(1);
         match (settings.enforce, is_due) {
             (true, true) => Step::Eject(evidence),
-            (true, false) => Step::Cut(self.share(), evidence),
+            (true, false) => Step::Cut(self.share(settings), evidence),
             (false, true) if !self.reported => {
                 self.reported = true;
                 Step::Report(evidence)
@@ -269,12 +296,15 @@ impl Course {
         }
     }
 
-    const fn share(&self) -> f32 {
-        if self.slow_windows == 1 {
+    /// What is left after the first slow windows: little, but enough to be judged by.
+    fn share(&self, settings: &config::Outlier) -> f32 {
+        let least = if self.slow_windows == 1 {
             FIRST_SHARE
         } else {
             LEAST_SHARE
-        }
+        };
+        let wanted = MARGIN * needed(settings);
+        (wanted as f32 / self.full_requests.max(1) as f32).clamp(least, 1.0)
     }
 
     /// A window without a verdict changes nothing, but a suspicion that nothing feeds ends, and so

@@ -121,6 +121,7 @@ fn the_evidence_reads_as_a_sentence() {
 
 const SLOW: Verdict = Verdict::Slow(Evidence {
     requests: 1_000,
+    peers_requests: 0,
     mean: 100e3,
     peers_median: 5e3,
     limit: 7.5e3,
@@ -152,6 +153,7 @@ fn the_share_is_cut_before_the_backend_is_ejected() {
 fn a_cut_leaves_what_the_next_judgement_needs() {
     let few = Evidence {
         requests: 20,
+        peers_requests: 0,
         mean: 100e3,
         peers_median: 5e3,
         limit: 7.5e3,
@@ -185,7 +187,7 @@ fn a_suspicion_that_nothing_feeds_ends() {
     let settings = settings();
     let mut course = Course::default();
     step(&mut course, 1_000, SLOW, &settings);
-    for _ in 1..settings.windows {
+    for _ in 1..PATIENCE {
         assert_eq!(
             step(&mut course, 0, Verdict::Unknown, &settings),
             Step::Nothing
@@ -386,6 +388,7 @@ fn healthy_backends_are_left_alone() {
                 fleet.shares.fill(1.0);
                 let few = Evidence {
                     requests: REQUESTS,
+                    peers_requests: 0,
                     mean: 16e3,
                     peers_median: 10e3,
                     limit: 15e3,
