@@ -31,6 +31,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::outlier::{Micros, Peers};
+use super::scatter::Scatter;
+use super::tally::Sample;
 use crate::clock::Moment;
 use crate::config::Algorithm;
 
@@ -45,9 +47,9 @@ pub(crate) const CHOICES: &[Algorithm] = &[
 /// Time between two switches.
 const MIN_STAY: Duration = Duration::from_secs(10);
 /// Requests from before that count beside the new ones in a remembered mean.
-const MEMORY: f64 = 100.0;
+const MEMORY: u32 = 100;
 /// Requests that a mean must rest on to be compared.
-const ENOUGH: f64 = 20.0;
+const ENOUGH: u32 = 20;
 /// A backend whose mean differs from the others' median by this factor, up or down, and by this
 /// many standard errors, is unlike them ...
 const UNLIKE: (f64, f64) = (1.5, 3.0);
@@ -55,10 +57,6 @@ const UNLIKE: (f64, f64) = (1.5, 3.0);
 const ALIKE: (f64, f64) = (1.25, 1.5);
 /// A difference so large counts as two decisions at once.
 const EVIDENT: f64 = 3.0;
-/// The scatter assumed before it was measured: that of exponential times.
-const FIRST_SCATTER: f64 = 1.0;
-/// What one second adds to the measured scatter.
-const SCATTER_SMOOTHING: f64 = 0.1;
 /// Share of the in-flight caps in use that counts as crowded, and below which it no longer does.
 const CROWDED: (f64, f64) = (0.8, 0.5);
 /// Requests in flight for each backend, at and above which requests meet (about one in five finds
@@ -188,7 +186,8 @@ impl Adaptive {
         for backend in backends {
             self.memory.entry(backend.address).or_default().add(backend);
         }
-        let Some(scatter) = self.scatter() else {
+        let scatters = self.memory.values().map(|memory| memory.scatter);
+        let Some(scatter) = Scatter::usual(scatters) else {
             return;
         };
         let peers = Peers::new(self.memory.values().filter_map(Memory::mean));
@@ -197,14 +196,6 @@ impl Adaptive {
                 memory.compare(&peers, scatter);
             }
         }
-    }
-
-    /// What is usual, so that the one whose speed has just changed does not count.
-    fn scatter(&self) -> Option<f64> {
-        let mut scatters: Vec<f64> = self.memory.values().map(|m| m.scatter).collect();
-        scatters.sort_unstable_by(f64::total_cmp);
-        let last = scatters.len().checked_sub(1)?;
-        Some(scatters[last / 2])
     }
 
     fn wanted(&self, evidence: &Evidence) -> Algorithm {
@@ -251,55 +242,44 @@ impl Adaptive {
 }
 
 /// What is remembered of a backend.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Memory {
-    requests: f64,
-    mean: f64,
-    /// Variance of the logarithm of one request's time, by how means differ from second to second.
-    scatter: f64,
+    lately: Sample,
+    scatter: Scatter,
     unlike: Latch,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            requests: 0.0,
-            mean: 0.0,
-            scatter: FIRST_SCATTER,
-            unlike: Latch::default(),
-        }
-    }
 }
 
 impl Memory {
     fn add(&mut self, measured: &Measured) {
-        let new = f64::from(measured.requests);
-        if new == 0.0 || measured.mean <= 0.0 {
+        let new = Sample {
+            requests: measured.requests,
+            mean: measured.mean,
+        };
+        if new.requests == 0 {
             return;
         }
-        let old = self.requests.min(MEMORY);
-        if old >= ENOUGH {
-            let off = (measured.mean / self.mean).ln();
-            let seen = off * off / (1.0 / old + 1.0 / new);
-            self.scatter += SCATTER_SMOOTHING * (seen - self.scatter);
+        let old = Sample {
+            requests: self.lately.requests.min(MEMORY),
+            ..self.lately
+        };
+        if old.requests >= ENOUGH {
+            self.scatter.add(old, new);
         }
-        self.requests = old + new;
-        self.mean += (measured.mean - self.mean) * new / self.requests;
+        self.lately = old.and(new);
     }
 
     fn mean(&self) -> Option<f64> {
-        (self.requests >= ENOUGH).then_some(self.mean)
+        (self.lately.requests >= ENOUGH).then_some(self.lately.mean)
     }
 
-    fn compare(&mut self, peers: &Peers, scatter: f64) {
+    fn compare(&mut self, peers: &Peers, scatter: Scatter) {
         let Some((own, median)) = self
             .mean()
             .and_then(|own| Some((own, peers.median(Some(own))?)))
         else {
             return;
         };
-        // Of the difference of two means that rest on as many requests.
-        let error = (2.0 * scatter / self.requests).sqrt();
+        let error = scatter.error(self.lately.requests, self.lately.requests);
         let difference = (own / median).ln().abs();
         let is_beyond = |(factor, errors): (f64, f64)| {
             difference >= factor.ln() && difference >= errors * error

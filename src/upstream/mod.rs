@@ -52,6 +52,7 @@ mod oversight;
 mod queue;
 pub mod retry;
 mod rules;
+mod scatter;
 mod select;
 mod selection;
 pub mod sticky;

@@ -7,15 +7,24 @@
 //! and the deviation are those of the *others* (leave-one-out). That alone fires
 //! on noise in a small fleet, because two peers that happen to agree have almost
 //! no deviation. So a backend must also be slower than a multiple of the others'
-//! median, slower than a floor, and all of it for several windows in a row.
+//! median, slower than a floor, slower than what chance makes of so few requests
+//! (see `scatter`), and all of it for several windows in a row.
+//!
+//! Among the others, one that is slow itself would hide the next: with two slow
+//! ones in up to six, each puts the other within two deviations, however slow
+//! they are. So whoever is a suspect already, or is over the ratio while most are
+//! not, is nobody's peer.
 //!
 //! Suspicion is cheap and ejection is not: the first slow window cuts the share,
-//! and only `windows` of them in a row eject. An algorithm may starve a slow
-//! backend before anybody judges it, and a cut certainly does; so where a window
-//! is not enough for a judgement, what came in is kept until it is.
+//! and only `windows` of them in a row eject. A cut leaves, of a fair share, what
+//! the next judgement needs: a suspect that nobody can judge would be cut and
+//! cleared in turns for as long as it is slow. Where a window is not enough all
+//! the same, because the algorithm starves a slow backend by itself, what came
+//! in is kept until it is.
 
 use std::fmt;
 
+use super::scatter::Scatter;
 use super::tally::Sample;
 use crate::config;
 
@@ -26,6 +35,8 @@ pub(crate) const LEAST_SHARE: f32 = 0.01;
 /// A cut leaves so many times the requests that the next judgement needs: of that many expected,
 /// fewer than needed come in one window of thirty.
 const MARGIN: u32 = 2;
+/// No cut leaves more.
+const MOST_SHARE: f32 = 0.5;
 /// Windows without any answer that end a suspicion. Many, because the cut itself makes answers rare.
 const PATIENCE: u32 = 30;
 /// Windows whose answers are kept until they suffice for a judgement of one that is no suspect.
@@ -47,7 +58,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Evidence {
     /// Requests it is judged by.
     pub(crate) requests: u32,
-    /// Requests that its peers had on average.
+    /// Requests that a peer got, on average.
     pub(crate) peers_requests: u32,
     /// Its mean.
     pub(crate) mean: f64,
@@ -107,44 +118,45 @@ fn needed(settings: &config::Outlier) -> u32 {
 /// Judges every backend by one window; the positions are those of `samples`.
 ///
 /// `None` is a backend that is not available. Peers are the backends that have
-/// `min_requests` and are neither suspects nor over the ratio. With one peer the
-/// ratio and the floor decide.
+/// `min_requests` and are neither suspects nor over the ratio. With one peer
+/// there is no deviation to compare with. `scatter` is what is usual among the
+/// backends.
 pub(crate) fn judge(
     samples: &[Option<Sample>],
     is_suspect: &dyn Fn(usize) -> bool,
+    scatter: Scatter,
     settings: &config::Outlier,
 ) -> Vec<Verdict> {
     let peer = |index: usize| {
         samples[index].filter(|s| s.requests >= settings.min_requests.max(1) && !is_suspect(index))
     };
-    let means = (0..samples.len()).filter_map(peer).map(|one| one.mean);
-    let peers = Peers::new(means).without_slow(settings.ratio);
-    let requests = (0..samples.len()).filter_map(peer).map(|one| one.requests);
-    let peers_requests = mean(requests);
+    let of_peers = || (0..samples.len()).filter_map(peer);
+    let peers = Peers::new(of_peers().map(|one| one.mean)).without_slow(settings.ratio);
+    let total: u64 = of_peers().map(|one| u64::from(one.requests)).sum();
+    let average = total.checked_div(of_peers().count() as u64).unwrap_or(0);
+    let peers_requests = u32::try_from(average).unwrap_or(u32::MAX);
     let verdict = |index: usize| {
         let own = peer(index);
         let judged = own.or_else(|| {
             samples[index].filter(|s| is_suspect(index) && s.requests >= needed(settings))
         });
         judged.map_or(Verdict::Unknown, |sample| {
-            let own = own.filter(|own| peers.contains(own.mean));
-            match peers.compare(sample, own.map(|own| own.mean), settings) {
-                Verdict::Slow(evidence) => Verdict::Slow(Evidence {
+            let own = own.map(|own| own.mean).filter(|&mean| peers.contains(mean));
+            let error = scatter.error(sample.requests, peers_requests);
+            match peers.limit(own, error, settings) {
+                None => Verdict::Unknown,
+                Some(Limit { limit, .. }) if sample.mean <= limit => Verdict::Normal,
+                Some(Limit { median, limit }) => Verdict::Slow(Evidence {
+                    requests: sample.requests,
                     peers_requests,
-                    ..evidence
+                    mean: sample.mean,
+                    peers_median: median,
+                    limit,
                 }),
-                other => other,
             }
         })
     };
     (0..samples.len()).map(verdict).collect()
-}
-
-fn mean(counts: impl Iterator<Item = u32>) -> u32 {
-    let (sum, len) = counts.fold((0_u64, 0_u64), |(sum, len), count| {
-        (sum + u64::from(count), len + 1)
-    });
-    u32::try_from(sum / len.max(1)).unwrap_or(u32::MAX)
 }
 
 /// The means of those that others are compared with; leaving one out costs nothing.
@@ -152,6 +164,14 @@ pub(super) struct Peers {
     sorted: Vec<f64>,
     sum: f64,
     squares: f64,
+}
+
+/// What a mean is compared with.
+struct Limit {
+    /// The median of the others' means.
+    median: f64,
+    /// What the mean must not exceed.
+    limit: f64,
 }
 
 impl Peers {
@@ -180,13 +200,13 @@ impl Peers {
         self.sorted.last().is_some_and(|&last| mean <= last)
     }
 
-    /// `own` is the mean to leave out, that of a backend that is one of the peers.
-    fn compare(&self, sample: Sample, own: Option<f64>, settings: &config::Outlier) -> Verdict {
-        let Some(peers_median) = self.median(own) else {
-            return Verdict::Unknown;
-        };
+    /// `own` is the mean to leave out, that of a backend that is one of the peers; `error` is the
+    /// standard error of the logarithm of a factor. `None` without a peer.
+    fn limit(&self, own: Option<f64>, error: f64, settings: &config::Outlier) -> Option<Limit> {
+        let median = self.median(own)?;
+        let by_chance = (settings.deviations * error).exp();
+        let mut limit = limit(median, settings).max(by_chance * median);
         let count = self.sorted.len() - usize::from(own.is_some());
-        let mut limit = limit(peers_median, settings);
         if count > 1 {
             let n = count as f64;
             let own = own.unwrap_or_default();
@@ -195,17 +215,7 @@ impl Peers {
             let variance = (self.squares - own * own - n * mean * mean) / (n - 1.0);
             limit = limit.max(mean + settings.deviations * variance.max(0.0).sqrt());
         }
-        if sample.mean > limit {
-            Verdict::Slow(Evidence {
-                requests: sample.requests,
-                peers_requests: 0,
-                mean: sample.mean,
-                peers_median,
-                limit,
-            })
-        } else {
-            Verdict::Normal
-        }
+        Some(Limit { median, limit })
     }
 
     /// The median of the others; `own` is one of the means, to be left out.
@@ -243,17 +253,23 @@ pub(crate) enum Step {
 pub(crate) struct Course {
     slow_windows: u32,
     blank_windows: u32,
-    /// What one that is not suspected had in the window that began it.
-    full_requests: u32,
     kept: Option<Sample>,
     grew: bool,
     reported: bool,
+    /// What it was judged by last while it was no suspect.
+    last: Option<Sample>,
+    scatter: Scatter,
 }
 
 impl Course {
     /// Whether the last windows that said anything said that it is slow.
     pub(crate) const fn is_suspect(&self) -> bool {
         self.slow_windows > 0
+    }
+
+    /// How much its means vary.
+    pub(crate) const fn scatter(&self) -> Scatter {
+        self.scatter
     }
 
     /// What the backend is to be judged by: this window's answers, and those of earlier windows
@@ -269,6 +285,12 @@ impl Course {
 
     /// Goes on by the verdict on what was gathered.
     pub(crate) fn window(&mut self, verdict: Verdict, settings: &config::Outlier) -> Step {
+        if verdict != Verdict::Unknown && !self.is_suspect() {
+            if let (Some(last), Some(now)) = (self.last, self.kept) {
+                self.scatter.add(last, now);
+            }
+            self.last = self.kept;
+        }
         match verdict {
             Verdict::Slow(evidence) => self.slow(evidence, settings),
             Verdict::Normal => self.clear(settings),
@@ -277,17 +299,13 @@ impl Course {
     }
 
     fn slow(&mut self, evidence: Evidence, settings: &config::Outlier) -> Step {
-        if self.slow_windows == 0 {
-            // Its own are no measure: the algorithm may avoid it by now.
-            self.full_requests = evidence.requests.max(evidence.peers_requests);
-        }
         self.slow_windows = self.slow_windows.saturating_add(1);
         self.blank_windows = 0;
         self.kept = None;
         let is_due = self.slow_windows >= settings.windows.max(1);
         match (settings.enforce, is_due) {
             (true, true) => Step::Eject(evidence),
-            (true, false) => Step::Cut(self.share(settings), evidence),
+            (true, false) => Step::Cut(self.share(&evidence, settings), evidence),
             (false, true) if !self.reported => {
                 self.reported = true;
                 Step::Report(evidence)
@@ -297,24 +315,25 @@ impl Course {
     }
 
     /// What is left after the first slow windows: little, but enough to be judged by.
-    fn share(&self, settings: &config::Outlier) -> f32 {
+    fn share(&self, evidence: &Evidence, settings: &config::Outlier) -> f32 {
         let least = if self.slow_windows == 1 {
             FIRST_SHARE
         } else {
             LEAST_SHARE
         };
-        let wanted = MARGIN * needed(settings);
-        (wanted as f32 / self.full_requests.max(1) as f32).clamp(least, 1.0)
+        let wanted = (MARGIN * needed(settings)) as f32;
+        (wanted / evidence.peers_requests.max(1) as f32).clamp(least, MOST_SHARE)
     }
 
     /// A window without a verdict changes nothing, but a suspicion that nothing feeds ends, and so
-    /// does the memory of one that gets next to no requests.
+    /// does the memory of one that gets next to no requests, or that has nobody to be compared with.
     fn hold(&mut self, settings: &config::Outlier) -> Step {
-        let gathering = self.grew
-            && self
-                .kept
-                .is_some_and(|kept| kept.requests < needed(settings));
-        if self.is_suspect() && gathering {
+        let kept = self.kept.map_or(0, |kept| kept.requests);
+        if !self.is_suspect() && kept >= settings.min_requests {
+            self.kept = None;
+            return Step::Nothing;
+        }
+        if self.is_suspect() && self.grew && kept < needed(settings) {
             return Step::Nothing;
         }
         self.blank_windows += 1;
@@ -331,7 +350,11 @@ impl Course {
 
     fn clear(&mut self, settings: &config::Outlier) -> Step {
         let was_cut = self.is_suspect() && settings.enforce;
-        *self = Self::default();
+        *self = Self {
+            last: self.last,
+            scatter: self.scatter,
+            ..Self::default()
+        };
         if was_cut { Step::Clear } else { Step::Nothing }
     }
 }

@@ -18,6 +18,7 @@ use super::gate::{FULL, Wish};
 use super::member::Member;
 use super::outlier::{self, Course, LEAST_SHARE, Peers, Step};
 use super::rules::sixteen_bits;
+use super::scatter::Scatter;
 use super::select::Upstream;
 use super::tally::Sample;
 use crate::clock::Moment;
@@ -123,6 +124,7 @@ impl Overseer {
         let members = upstream.members();
         let mut suspects = Vec::with_capacity(members.len());
         let mut samples = Vec::with_capacity(members.len());
+        let mut scatters = Vec::with_capacity(members.len());
         for member in members {
             let watched = self.watched.entry(member.endpoint.address()).or_default();
             let window = std::mem::take(&mut watched.window);
@@ -131,6 +133,7 @@ impl Overseer {
             let counts = matches!(state, State::Up | State::Suspect);
             suspects.push(watched.course.is_suspect());
             samples.push(watched.course.gather(counts.then_some(window)));
+            scatters.push(watched.course.scatter());
         }
         let peers = samples.iter().zip(&suspects);
         let peers = peers.filter_map(|(sample, suspect)| sample.filter(|_| !suspect));
@@ -138,7 +141,8 @@ impl Overseer {
         if let Some(median) = Peers::new(peers.map(|sample| sample.mean)).median(None) {
             upstream.group.set_reference(median);
         }
-        let verdicts = outlier::judge(&samples, &|index| suspects[index], settings);
+        let scatter = Scatter::usual(scatters.into_iter()).unwrap_or_default();
+        let verdicts = outlier::judge(&samples, &|index| suspects[index], scatter, settings);
         for (member, verdict) in members.iter().zip(verdicts) {
             let watched = self.watched.entry(member.endpoint.address()).or_default();
             let step = watched.course.window(verdict, settings);

@@ -22,7 +22,7 @@ fn sample(requests: u32, millis: f64) -> Option<Sample> {
 /// The verdicts on these means in milliseconds, of a hundred requests each.
 fn verdicts(millis: &[f64]) -> Vec<Verdict> {
     let samples: Vec<_> = millis.iter().map(|&mean| sample(100, mean)).collect();
-    judge(&samples, &|_| false, &settings())
+    judge(&samples, &|_| false, Scatter::default(), &settings())
 }
 
 /// Which of them are slow.
@@ -76,7 +76,7 @@ fn the_deviation_counts_where_peers_scatter() {
 #[test]
 fn the_only_one_has_nobody_to_be_compared_with() {
     assert_eq!(verdicts(&[100.0]), [Verdict::Unknown]);
-    assert!(judge(&[], &|_| false, &settings()).is_empty());
+    assert!(judge(&[], &|_| false, Scatter::default(), &settings()).is_empty());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn too_few_requests_say_nothing() {
         None,
         sample(100, 10.0),
     ];
-    let verdicts = judge(&samples, &|_| false, &settings());
+    let verdicts = judge(&samples, &|_| false, Scatter::default(), &settings());
     use Verdict::{Normal, Unknown};
     assert_eq!(verdicts, [Normal, Unknown, Unknown, Normal]);
 }
@@ -97,7 +97,7 @@ fn a_suspect_is_judged_by_less_and_is_nobodys_peer() {
     let suspect = |index| index == 1;
     let judge = |requests, millis| {
         let samples = [sample(100, 10.0), sample(requests, millis)];
-        judge(&samples, &suspect, &settings())
+        judge(&samples, &suspect, Scatter::default(), &settings())
     };
     assert_eq!(judge(4, 100.0), [Verdict::Unknown, Verdict::Unknown]);
     assert!(matches!(judge(5, 100.0)[1], Verdict::Slow(_)));
@@ -121,7 +121,7 @@ fn the_evidence_reads_as_a_sentence() {
 
 const SLOW: Verdict = Verdict::Slow(Evidence {
     requests: 1_000,
-    peers_requests: 0,
+    peers_requests: 1_000,
     mean: 100e3,
     peers_median: 5e3,
     limit: 7.5e3,
@@ -153,7 +153,7 @@ fn the_share_is_cut_before_the_backend_is_ejected() {
 fn a_cut_leaves_what_the_next_judgement_needs() {
     let few = Evidence {
         requests: 20,
-        peers_requests: 0,
+        peers_requests: 20,
         mean: 100e3,
         peers_median: 5e3,
         limit: 7.5e3,
@@ -320,7 +320,9 @@ impl Fleet {
             samples.push(self.courses[index].gather(sample(requests, mean)));
         }
         let suspects: Vec<bool> = self.courses.iter().map(Course::is_suspect).collect();
-        let verdicts = judge(&samples, &|index| suspects[index], &self.settings);
+        let scatters = self.courses.iter().map(Course::scatter);
+        let scatter = Scatter::usual(scatters).unwrap();
+        let verdicts = judge(&samples, &|index| suspects[index], scatter, &self.settings);
         let mut steps = Vec::new();
         for (index, verdict) in verdicts.into_iter().enumerate() {
             let step = self.courses[index].window(verdict, &self.settings);
@@ -388,7 +390,7 @@ fn healthy_backends_are_left_alone() {
                 fleet.shares.fill(1.0);
                 let few = Evidence {
                     requests: REQUESTS,
-                    peers_requests: 0,
+                    peers_requests: REQUESTS,
                     mean: 16e3,
                     peers_median: 10e3,
                     limit: 15e3,
