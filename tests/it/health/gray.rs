@@ -27,6 +27,10 @@ const HEALTH: &str =
     "health: { outlier: { window: 800ms, min_requests: 4 }, ejection: { base: 12s } }";
 /// Not scaled: how often a backend that is avoided gets measured depends on no window.
 const RETURN: Duration = Duration::from_secs(15);
+/// A run in which healthy backends of 5 ms already seem to take this long says more about the
+/// machine than about the balancer; it is void, and repeated up to so many times.
+const CALM: Duration = Duration::from_millis(40);
+const RUNS: usize = 4;
 /// What a busy machine adds to an answer. Far from the 100 ms of a request that got stuck.
 const SLACK: Duration = Duration::from_millis(50);
 
@@ -88,15 +92,37 @@ impl Course {
         }
     }
 
+    /// The first run on a machine that is calm enough, or the last.
+    fn on_a_calm_machine(algorithm: &'static str) -> Self {
+        let mut course = Self::of(algorithm);
+        for _ in 1..RUNS {
+            if course.is_calm() {
+                break;
+            }
+            let p99 = course.before().p99();
+            crate::support::show(&format!("{algorithm}: void, {p99:?} before the fault"));
+            course = Self::of(algorithm);
+        }
+        course
+    }
+
+    fn is_calm(&self) -> bool {
+        let healthy = self.shots.due(self.slow, self.healed).without("b");
+        self.before().p99() < CALM && healthy.p99() < 2 * CALM
+    }
+
+    /// The last second and a half before the fault.
+    fn before(&self) -> Shots {
+        let from = self.slow.saturating_sub(Duration::from_millis(1_500));
+        self.shots.due(from, self.slow)
+    }
+
     #[track_caller]
     fn judge(&self) {
         let name = self.algorithm;
         let failed = self.shots.failed().len();
         assert_eq!(failed, 0, "{name}: {:?}", self.shots.outcomes());
-        let before = self.shots.due(
-            self.slow.saturating_sub(Duration::from_millis(1_500)),
-            self.slow,
-        );
+        let before = self.before();
         let caught = self.shots.due(self.slow + FAULT / 4, self.slow + FAULT / 2);
         let second = self.shots.due(self.slow + FAULT / 2, self.healed);
         let figures = format!(
@@ -126,7 +152,7 @@ impl Course {
 fn a_slow_backend_loses_its_traffic_and_gets_it_back() {
     let courses = std::thread::scope(|scope| {
         ALGORITHMS
-            .map(|algorithm| scope.spawn(move || Course::of(algorithm)))
+            .map(|algorithm| scope.spawn(move || Course::on_a_calm_machine(algorithm)))
             .map(|course| course.join().expect("see its panic"))
     });
     for course in courses {
