@@ -47,6 +47,14 @@ impl Admin {
             Err(error) => tracing::error!(%address, %error, "admin: cannot listen"),
         }
     }
+
+    /// Once heartbeats go to another process, none can be missed here.
+    async fn hold(&self, commands: Commands) {
+        self.lifecycle.handed_over().await;
+        if let Err(refusal) = commands.hold().await {
+            tracing::error!(%refusal, "admin: registered backends are not held");
+        }
+    }
 }
 
 #[async_trait]
@@ -62,7 +70,8 @@ impl BackgroundService for Admin {
         };
         let published = Arc::clone(reconciler.published());
         let lifecycle = Arc::clone(&self.lifecycle);
-        let api = Api::new(published, commands, lifecycle, self.endpoint.token.clone());
-        tokio::join!(reconciler.run(), self.serve(api));
+        let token = self.endpoint.token.clone();
+        let api = Api::new(published, commands.clone(), lifecycle, token);
+        tokio::join!(reconciler.run(), self.serve(api), self.hold(commands));
     }
 }

@@ -6,12 +6,14 @@ mod bind;
 mod closing;
 mod control;
 mod error;
+mod heir;
 mod identity;
 mod live;
 mod oversight;
 mod panics;
 mod signals;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +31,7 @@ use crate::config::{Config, Discovery};
 use crate::control::discovery;
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
-use crate::control::reconcile::{Commands, Lasting, Origin, Reconciler};
+use crate::control::reconcile::{Inherited, Lasting, Origin, Reconciler};
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -42,6 +44,7 @@ use admin::Admin;
 use closing::Closing;
 use control::Control;
 pub use error::StartError;
+use heir::Heir;
 use oversight::Oversight;
 pub use signals::Interrupt;
 
@@ -90,21 +93,23 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
-        let (reconciler, commands) = reconciler(&config, &metrics, journal.clone())?;
+        let origin = origin(&config)?;
+        let recorder = Arc::new(recorder(&config, &metrics)?);
+        // Whatever can fail has been done: from here on the process before this one may end.
+        let (mut pingora, inherited) = pingora(&config, &options)?;
+        let lasting = Lasting {
+            metrics: Arc::clone(&metrics),
+            journal: journal.clone(),
+            signer: Arc::new(Signer::new(config.server.secret.as_ref(), rand::random())),
+            seed: rand::random(),
+        };
+        let (reconciler, commands) = Reconciler::new(origin, lasting, &inherited, clock::now());
         let published = Arc::clone(reconciler.published());
         let connections = Arc::new(Connections::new(&config));
-        let recorder = Arc::new(recorder(&config, &metrics)?);
         let dropped = options.log.as_ref().map(LogGuard::dropped);
         live::report(&metrics, &published, &connections, &journal, dropped);
         metrics.config_loaded(clock::unix_seconds() as f64);
 
-        let conf = pingora_conf(&config, &options);
-        let opt = Opt {
-            upgrade: options.upgrade,
-            ..Opt::default()
-        };
-        let mut pingora = Pingora::new_with_opt_and_conf(opt, conf);
-        pingora.bootstrap();
         let conf = Arc::clone(&pingora.configuration);
         let app = Arc::new(app(&config, &conf, &published, &connections, &recorder));
         let doorman = Doorman::new(Arc::clone(&published), Arc::clone(&recorder));
@@ -172,16 +177,16 @@ fn recorder(config: &Config, metrics: &Metrics) -> Result<Recorder, StartError> 
     Ok(Recorder::new(log.map_err(StartError::AccessLog)?))
 }
 
-/// Everything `config` names, looked up and read, and the first snapshot made of it.
-fn reconciler(
-    config: &Arc<Config>,
-    metrics: &Arc<Metrics>,
-    journal: Journal,
-) -> Result<(Reconciler<Transport>, Commands), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// For what is waited for before anything is served.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(StartError::Runtime)?;
+}
+
+/// Everything `config` names, looked up and read.
+fn origin(config: &Arc<Config>) -> Result<Origin<Transport>, StartError> {
+    let runtime = runtime().map_err(StartError::Runtime)?;
     let configured = runtime.block_on(discovery::resolve(&config.upstreams))?;
     let identities = config
         .upstreams
@@ -189,20 +194,31 @@ fn reconciler(
         .map(identity::load)
         .collect::<Result<Vec<_>, _>>()?;
     let own = Arc::clone(config);
-    let origin = Origin {
+    Ok(Origin {
         config: Arc::clone(config),
         configured,
         transports: Box::new(move |index, member| {
             Transport::new(&own.upstreams[index], &identities[index], member)
         }),
+    })
+}
+
+/// Pingora, with the sockets of the running process where they are taken over, and what that
+/// process was told.
+fn pingora(config: &Config, options: &Options) -> Result<(Pingora, Inherited), StartError> {
+    let opt = Opt {
+        upgrade: options.upgrade,
+        ..Opt::default()
     };
-    let lasting = Lasting {
-        metrics: Arc::clone(metrics),
-        journal,
-        signer: Arc::new(Signer::new(config.server.secret.as_ref(), rand::random())),
-        seed: rand::random(),
-    };
-    Ok(Reconciler::new(origin, lasting, clock::now()))
+    let conf = pingora_conf(config, options);
+    let mut pingora = Pingora::new_with_opt_and_conf(opt, conf);
+    let admin = config.admin.clone().filter(|_| options.upgrade);
+    let heir = admin
+        .map(|admin| Heir::begin(admin, runtime()?))
+        .transpose()
+        .map_err(StartError::Runtime)?;
+    pingora.bootstrap();
+    Ok((pingora, heir.map(Heir::end).unwrap_or_default()))
 }
 
 fn app(

@@ -243,6 +243,29 @@ impl Breaker {
         false
     }
 
+    /// What was measured of a slow backend shows that it is not slow any more. Gives back how it was
+    /// open, if it was open for that.
+    pub(crate) fn recovered(&self, now: Moment) -> Option<Open> {
+        let word = self.word.load(Ordering::Acquire);
+        let open = Open::of(word).filter(|open| open.trip == Trip::Latency)?;
+        (self.swap(word, 0) && self.closed(open, now)).then_some(open)
+    }
+
+    /// What was measured of a slow backend shows that it is slow still: its time goes on.
+    pub(crate) fn still_slow(&self, now: Moment, ejection: &Ejection) {
+        let word = self.word.load(Ordering::Acquire);
+        let slow = Open::of(word).filter(|open| open.trip == Trip::Latency);
+        if let Some(open) = slow.filter(|open| open.is_half_open(now)) {
+            let next = Open {
+                until: now.after(ejection.base.min(ejection.max)),
+                // A permit is for the word it was given for; one that is still out is void.
+                probing: false,
+                ..open
+            };
+            self.swap(word, next.word());
+        }
+    }
+
     /// A probe failed: what was proved is void, and after the pause, another one begins.
     pub(crate) fn disproved(&self, permit: Permit, now: Moment, ejection: &Ejection) {
         let Some(open) = Open::of(permit.0) else {

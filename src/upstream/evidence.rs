@@ -17,7 +17,6 @@ use super::rules::Rules;
 use super::select::Upstream;
 use super::selection::Selection;
 use crate::clock::Moment;
-use crate::config::Outlier;
 use crate::state::{Reason, State};
 
 impl Upstream {
@@ -36,13 +35,6 @@ impl Upstream {
         let group = &endpoint.group;
         endpoint.latency.record(now, first_byte, group.median());
         endpoint.tally.add(first_byte);
-        let open = endpoint.breaker.open();
-        if open.is_some_and(|open| open.trip == Trip::Latency)
-            && self.is_slow(endpoint, first_byte)
-            && let Some(permit) = selection.probe.as_ref().and_then(Probe::decide)
-        {
-            self.disprove(endpoint, permit, now);
-        }
     }
 
     /// The selected backend, which has answered, gave all of its answer.
@@ -51,11 +43,16 @@ impl Upstream {
         if let Some(passive) = &self.rules.health.passive {
             endpoint.failures.answered(now, passive);
         }
-        if let Some(permit) = selection.probe.as_ref().and_then(Probe::decide)
-            && let Some(open) = endpoint.breaker.open()
-            && endpoint.breaker.proved(permit, now)
-        {
-            self.returned(endpoint, open, now);
+        let Some(permit) = selection.probe.as_ref().and_then(Probe::decide) else {
+            return;
+        };
+        match endpoint.breaker.open() {
+            // That it answered proves nothing; the overseer looks at how long it took.
+            Some(open) if open.trip == Trip::Latency => endpoint.breaker.release(permit),
+            Some(open) if endpoint.breaker.proved(permit, now) => {
+                self.returned(endpoint, open, now);
+            }
+            _ => {}
         }
     }
 
@@ -160,23 +157,6 @@ impl Upstream {
         endpoint.warm_up(now, &self.rules);
         endpoint.settle(now, &self.rules, None);
     }
-
-    /// Whether an answer says that the backend is still slower than its peers were last.
-    fn is_slow(&self, endpoint: &Endpoint, first_byte: Duration) -> bool {
-        let Some(outlier) = &self.rules.health.outlier else {
-            return false;
-        };
-        endpoint
-            .group
-            .reference()
-            .is_some_and(|reference| first_byte > limit(reference, outlier))
-    }
-}
-
-/// What a backend whose peers take `reference` microseconds may take.
-fn limit(reference: f64, outlier: &Outlier) -> Duration {
-    let ratio = reference * outlier.ratio / 1e6;
-    Duration::from_secs_f64(ratio).max(outlier.floor)
 }
 
 impl Endpoint {

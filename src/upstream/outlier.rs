@@ -37,6 +37,8 @@ pub(crate) const LEAST_SHARE: f32 = 0.01;
 const MARGIN: u32 = 2;
 /// No cut leaves more.
 const MOST_SHARE: f32 = 0.5;
+/// Windows without any answer that end a suspicion. Many, because the cut itself makes answers rare.
+const PATIENCE: u32 = 30;
 /// Windows whose answers are kept until they suffice for a judgement of one that is no suspect.
 const KEPT_WINDOWS: u32 = 5;
 
@@ -97,6 +99,11 @@ impl fmt::Display for Micros {
         };
         write!(f, "{value:.decimals$} {unit}")
     }
+}
+
+/// What a backend whose peers take `reference` microseconds may take, in microseconds.
+pub(super) fn limit(reference: f64, settings: &config::Outlier) -> f64 {
+    (settings.ratio * reference).max(settings.floor.as_secs_f64() * 1e6)
 }
 
 /// Requests by which a suspect is judged: fewer than others, because its share is cut and the
@@ -198,8 +205,7 @@ impl Peers {
     fn limit(&self, own: Option<f64>, error: f64, settings: &config::Outlier) -> Option<Limit> {
         let median = self.median(own)?;
         let by_chance = (settings.deviations * error).exp();
-        let floor = settings.floor.as_secs_f64() * 1e6;
-        let mut limit = (settings.ratio.max(by_chance) * median).max(floor);
+        let mut limit = limit(median, settings).max(by_chance * median);
         let count = self.sorted.len() - usize::from(own.is_some());
         if count > 1 {
             let n = count as f64;
@@ -332,7 +338,7 @@ impl Course {
         }
         self.blank_windows += 1;
         let patience = if self.is_suspect() {
-            settings.windows.max(1)
+            PATIENCE
         } else {
             KEPT_WINDOWS
         };

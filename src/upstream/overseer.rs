@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::adaptive::{self, Adaptive, Measured};
-use super::breaker::Trip;
+use super::breaker::{PROOFS, Trip};
 use super::endpoint::Endpoint;
 use super::event::EventKind;
 use super::gate::{FULL, Wish};
@@ -45,8 +45,8 @@ struct Watched {
     window: Sample,
     /// Its answers since `adaptive` decided last.
     lately: Sample,
-    /// What its drain's deadline was when its tunnels were cut.
-    cut_at: Option<Moment>,
+    /// What was measured of it since it was ejected for being slow.
+    proof: Sample,
 }
 
 impl Overseer {
@@ -55,8 +55,15 @@ impl Overseer {
     pub fn tick(&mut self, upstream: &Upstream, now: Moment) {
         for member in upstream.members() {
             let endpoint = &member.endpoint;
+            if endpoint
+                .breaker
+                .open()
+                .is_some_and(|open| open.trip == Trip::Latency)
+            {
+                self.weigh_proof(upstream, endpoint, now);
+            }
             endpoint.settle(now, &upstream.rules, None);
-            self.cut_tunnels(endpoint, now);
+            cut_tunnels(endpoint, now);
         }
         let window = upstream.rules.health.outlier.map(|outlier| outlier.window);
         let judge = window.filter(|&window| due(&mut self.window_from, now, window));
@@ -73,14 +80,24 @@ impl Overseer {
         }
     }
 
-    /// What still goes on at the end of a drain and has no end of its own is ended.
-    fn cut_tunnels(&mut self, endpoint: &Endpoint, now: Moment) {
-        if endpoint.gate.load().wish() != Wish::Draining || endpoint.deadline() > now {
+    /// Whether a backend that was ejected for being slow is so no more: by the mean of a few
+    /// answers, because a single one says as much about the machine as about the backend.
+    fn weigh_proof(&mut self, upstream: &Upstream, endpoint: &Endpoint, now: Moment) {
+        let watched = self.watched.entry(endpoint.address()).or_default();
+        watched.proof = watched.proof.and(endpoint.tally.take());
+        if u64::from(watched.proof.requests) < PROOFS {
             return;
         }
-        let watched = self.watched.entry(endpoint.address()).or_default();
-        if watched.cut_at.replace(endpoint.deadline()) != Some(endpoint.deadline()) {
-            endpoint.cut_off();
+        let proof = std::mem::take(&mut watched.proof);
+        let health = &upstream.rules.health;
+        let limit = health.outlier.zip(upstream.group.reference());
+        if limit
+            .is_some_and(|(outlier, reference)| proof.mean > outlier::limit(reference, &outlier))
+        {
+            endpoint.breaker.still_slow(now, &health.ejection);
+            upstream.schedule_probe(endpoint, now);
+        } else if let Some(open) = endpoint.breaker.recovered(now) {
+            upstream.returned(endpoint, open, now);
         }
     }
 
@@ -131,6 +148,7 @@ impl Overseer {
             let step = watched.course.window(verdict, settings);
             if upstream.follow(&member.endpoint, now, step) {
                 watched.course = Course::default();
+                watched.proof = Sample::default();
             }
         }
     }
@@ -181,6 +199,14 @@ impl Overseer {
             requests: sample.requests,
             mean: sample.mean,
         }
+    }
+}
+
+/// What still goes on at the end of a drain and has no end of its own is ended, also what became a
+/// tunnel only after the deadline.
+fn cut_tunnels(endpoint: &Endpoint, now: Moment) {
+    if endpoint.gate.load().wish() == Wish::Draining && endpoint.deadline() <= now {
+        endpoint.cut_off();
     }
 }
 

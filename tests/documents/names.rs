@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use evenkeel::config::Algorithm;
+use evenkeel::control::admin::Code;
 use evenkeel::reject::{Fault, Reject};
 use evenkeel::state::{Reason, State};
 use regex::Regex;
@@ -157,7 +158,7 @@ fn every_name_with_an_underscore_exists() {
     );
     known.extend(Algorithm::ALL.iter().map(|one| one.name().to_owned()));
     known.extend(Reject::ALL.iter().map(|one| one.label().to_owned()));
-    for path in ["docs/logs.md", "docs/metrics.md"] {
+    for path in ["docs/admin-api.md", "docs/logs.md", "docs/metrics.md"] {
         known.extend(first_column(&read(path)).map(str::to_owned));
     }
     known.insert("client_ip".to_owned());
@@ -222,6 +223,19 @@ fn every_reason_is_explained() {
         others.join(", ")
     );
     assert!(document.text.contains(&sentence), "expected: {sentence}");
+}
+
+#[test]
+fn every_error_of_the_admin_api_is_explained() {
+    let document = read("docs/admin-api.md");
+    let lines = document.prose.iter().map(|(_, line)| line.as_str());
+    let table = lines.skip_while(|line| *line != "| code | status | when |");
+    let rows: Vec<&str> = table.filter(|line| line.starts_with("| `")).collect();
+    for (row, code) in rows.iter().zip(Code::ALL) {
+        let start = format!("| `{}` | {} | ", code.label(), code.status().as_u16());
+        assert!(row.starts_with(&start), "expected {start}\nfound    {row}");
+    }
+    assert_eq!(rows.len(), Code::ALL.len());
 }
 
 /// One row for each, in their order: the states, then the reasons.

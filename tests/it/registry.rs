@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::deadline::{PATIENCE, Stopwatch, wait_until};
+use crate::support::deadline::{PATIENCE, Stopwatch, pause, wait_until};
 use crate::support::ports::Port;
 use crate::support::{Backend, Client, Evenkeel, Gate, Load, Process, Reply, Setup};
 
@@ -392,21 +392,90 @@ fn readiness_ends_first_and_the_api_goes_on_while_the_process_drains() {
     assert_eq!(evenkeel.process().exit_within(PATIENCE).code(), Some(0));
 }
 
+/// Starts a process that takes over, and ends the one before it; `late` comes between.
+fn take_over(evenkeel: &Evenkeel, late: impl FnOnce()) -> Process {
+    let heir = evenkeel.upgrade();
+    wait_until("the new process waits for the sockets", || {
+        heir.listens_on_a_unix_socket() || heir.has_exited()
+    });
+    late();
+    evenkeel.process().signal("QUIT");
+    let status = evenkeel.process().exit_within(Duration::from_mins(1));
+    assert_eq!(status.code(), Some(0));
+    wait_until("the new process answers", || {
+        Client::try_connect(evenkeel.admin()).is_ok()
+    });
+    heir
+}
+
 #[test]
 fn after_an_upgrade_heartbeats_reach_the_new_process() {
     let evenkeel = empty("");
     let admin = evenkeel.admin();
     let backend = Backend::named("a");
     assert_eq!(beat(admin, &backend, "1m"), 201);
+    let _heir = take_over(&evenkeel, || {});
+    assert_eq!(evenkeel.get("/").text(), "a", "it is known already");
+    assert_eq!(beat(admin, &backend, "1m"), 200, "and renews");
+    let other = Backend::named("b");
+    assert_eq!(beat(admin, &other, "1m"), 201);
+}
+
+#[test]
+fn registered_and_drained_backends_survive_an_upgrade_without_a_failed_request() {
+    let evenkeel = empty("");
+    let admin = evenkeel.admin();
+    let (url, port) = (format!("http://{admin}"), Port::reserve());
+    let listen = port.address().to_string();
+    // Shorter than the time from the hand-over to the end of the old process.
+    let ttl = ["--ttl", "1s"];
+    let arguments = ["backend", "--listen", &listen, "--register", &url];
+    let backend = Process::evenkeel(&[&arguments[..], &["--upstream", "main"], &ttl].concat());
+    wait_until("it gets traffic", || evenkeel.get("/").status == 200);
+    let drained = Backend::named("drained");
+    assert_eq!(beat(admin, &drained, "1h"), 201);
+    let path = |id: &str| format!("/api/v1/upstreams/main/backends/{id}");
+    let drain = json!({ "state": "draining", "deadline": "1h" });
+    let drained_id = drained.address().to_string();
+    assert_eq!(call(admin, "PATCH", &path(&drained_id), &drain).0, 200);
+    let weight = json!({ "weight": 7 });
+    let client = |load: &Load| {
+        while load.goes_on() {
+            let answer = evenkeel.get("/");
+            assert_eq!(answer.status, 200, "{}", answer.head);
+            load.served();
+        }
+    };
+    let count = drained.count();
+    let _heir = Load::run(2, client, |load| {
+        load.more(20);
+        let heir = take_over(&evenkeel, || {
+            assert_eq!(call(admin, "PATCH", &path(&listen), &weight).0, 200);
+            // The new process asks ten times a second.
+            pause(Duration::from_secs(1));
+        });
+        load.more(20);
+        heir
+    });
+    assert_eq!(drained.count(), count, "it is drained for both processes");
+    let of_drained = shown(admin, &drained_id).expect("it is still registered");
+    assert_eq!(of_drained["state"], "draining");
+    assert_eq!(of_drained["source"], "registered");
+    assert!(of_drained["until"].as_f64() > Some(3000.0), "{of_drained}");
+    let of_backend = shown(admin, &listen).expect("it is still registered");
+    assert_eq!(of_backend["weight"], 7, "{of_backend}");
+    assert_eq!(of_backend["registration"]["ttl"], 1.0);
+    drop(backend);
+}
+
+#[test]
+fn an_upgrade_from_a_process_that_does_not_answer_warns() {
+    let evenkeel = empty("");
+    evenkeel.process().signal("INT");
+    evenkeel.process().exit_within(PATIENCE);
     let heir = evenkeel.upgrade();
-    wait_until("the new process waits for the sockets", || {
-        heir.listens_on_a_unix_socket() || heir.has_exited()
+    wait_until("the warning", || {
+        let said = heir.stderr() + &heir.stdout();
+        said.contains("registered ones are out until their next heartbeat")
     });
-    evenkeel.process().signal("QUIT");
-    evenkeel.process().exit_within(Duration::from_mins(1));
-    wait_until("the new process answers", || {
-        Client::try_connect(admin).is_ok()
-    });
-    assert_eq!(beat(admin, &backend, "1m"), 201);
-    assert_eq!(evenkeel.get("/").text(), "a");
 }

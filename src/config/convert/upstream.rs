@@ -45,7 +45,7 @@ fn upstream(
         hash_key: hash_key(written.hash_key)?,
         backends: backends?,
         discovery: match written.discovery {
-            Some(discovery) => Some(self::discovery(&discovery)?),
+            Some(written) => Some(discovery(&written, &path.key("discovery"), context)?),
             None => None,
         },
         sticky: written.sticky.map(sticky),
@@ -110,11 +110,22 @@ fn backend(written: raw::Backend) -> Option<Backend> {
     })
 }
 
-fn discovery(written: &raw::Discovery) -> Option<Discovery> {
+fn discovery(
+    written: &raw::Discovery,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<Discovery> {
     match written.kind? {
-        raw::DiscoveryKind::Registry => Some(Discovery::Registry {
-            max_backends: written.max_backends as usize,
-        }),
+        raw::DiscoveryKind::Registry => {
+            if context.is_null(&Path::ROOT.key("admin")) {
+                let message =
+                    "backends register through the admin API, which `admin: null` turns off";
+                context.add(path, message);
+            }
+            Some(Discovery::Registry {
+                max_backends: written.max_backends as usize,
+            })
+        }
     }
 }
 

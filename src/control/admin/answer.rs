@@ -5,15 +5,14 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::code::Code;
 use crate::control::reconcile::Refusal;
 
 /// A request that is not done, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Refused {
-    #[serde(skip)]
-    pub(super) status: StatusCode,
-    /// A word for programs; it stays the same when the message changes.
-    pub(super) code: &'static str,
+    /// For programs.
+    pub(super) code: Code,
     pub(super) message: String,
     pub(super) hint: String,
 }
@@ -27,14 +26,8 @@ pub(super) struct Note {
 }
 
 impl Refused {
-    pub(super) fn new(
-        status: StatusCode,
-        code: &'static str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
-            status,
             code,
             message: message.into(),
             hint: hint.into(),
@@ -43,67 +36,56 @@ impl Refused {
 
     /// The request says something that cannot be meant.
     pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message, hint)
+        Self::new(Code::InvalidRequest, message, hint)
     }
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        let (status, code, hint) = match &refusal {
-            Refusal::UnknownUpstream(_) => (
-                StatusCode::NOT_FOUND,
-                "unknown_upstream",
-                "GET /api/v1/upstreams lists them",
-            ),
+        let (code, hint) = match &refusal {
+            Refusal::UnknownUpstream(_) => {
+                (Code::UnknownUpstream, "GET /api/v1/upstreams lists them")
+            }
             Refusal::UnknownBackend(place) => {
                 let hint = format!("GET /api/v1/upstreams/{} lists them", place.upstream);
-                let status = StatusCode::NOT_FOUND;
-                return Self::new(status, "unknown_backend", refusal.to_string(), hint);
+                return Self::new(Code::UnknownBackend, refusal.to_string(), hint);
             }
             Refusal::NoRegistry(_) => (
-                StatusCode::CONFLICT,
-                "no_registry",
+                Code::NoRegistry,
                 "give the upstream `discovery: { type: registry }`",
             ),
             Refusal::Configured(_) => (
-                StatusCode::CONFLICT,
-                "configured_backend",
+                Code::ConfiguredBackend,
                 "it needs no heartbeat; change or remove it in the file",
             ),
             Refusal::AddressTaken { .. } => (
-                StatusCode::CONFLICT,
-                "address_taken",
+                Code::AddressTaken,
                 "remove the other one, or let its ttl pass",
             ),
             Refusal::Full { .. } => (
-                StatusCode::CONFLICT,
-                "too_many_backends",
+                Code::TooManyBackends,
                 "raise `discovery.max_backends` of the upstream",
             ),
             Refusal::Unresolved(_) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "unknown_address",
+                Code::UnknownAddress,
                 "say an IP address, or a name that this machine can look up",
             ),
-            Refusal::Ended => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ending",
-                "try again with the process that takes over",
-            ),
+            Refusal::Ended => (Code::Ending, "try again with the process that takes over"),
         };
-        Self::new(status, code, refusal.to_string(), hint)
+        Self::new(code, refusal.to_string(), hint)
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut response = json(self.status, &self);
+        let code = self.code;
+        let mut response = json(code.status(), &self);
         let text = self.message;
         response.extensions_mut().insert(Note {
             text,
             is_routine: false,
         });
-        if self.status == StatusCode::UNAUTHORIZED {
+        if code == Code::Unauthorized {
             let headers = response.headers_mut();
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

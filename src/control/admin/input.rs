@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
 use super::answer::Refused;
+use super::code::Code;
 use crate::clock::Moment;
 use crate::config::{BackendAddress, DurationText, Format};
 use crate::control::reconcile::{Change, Heartbeat, Place, Weighing};
@@ -82,14 +83,11 @@ pub(super) fn place(path: Result<Path<(String, String)>, PathRejection>) -> Resu
 /// The body, whole.
 pub(super) async fn body(body: Body) -> Result<Vec<u8>, Refused> {
     let read = timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await;
-    let late = |_| {
-        let status = StatusCode::REQUEST_TIMEOUT;
-        Refused::new(status, "late_body", "the body did not arrive", "try again")
-    };
+    let late = |_| Refused::new(Code::LateBody, "the body did not arrive", "try again");
     let broken = |_| {
         let message = "the body broke off or is too large";
         let hint = format!("at most {MAX_BODY} bytes");
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "body", message, hint)
+        Refused::new(Code::BrokenBody, message, hint)
     };
     Ok(read.map_err(late)?.map_err(broken)?.to_vec())
 }

@@ -36,11 +36,15 @@ use super::reconcile::Refusal;
 use super::serve::{self, Limits, Peer};
 use crate::clock;
 pub use api::Api;
+pub use code::Code;
 
 use answer::{Note, Refused, json};
 
 mod answer;
 mod api;
+pub mod client;
+mod code;
+pub mod inherit;
 mod input;
 mod view;
 mod write;
@@ -105,15 +109,26 @@ async fn readyz<T>(State(api): State<Arc<Api<T>>>) -> Response {
     json(status, &readiness)
 }
 
-async fn upstreams<T>(State(api): State<Arc<Api<T>>>) -> Response {
+async fn upstreams<T>(State(api): State<Arc<Api<T>>>) -> Result<Response, Refused>
+where
+    T: Send + Sync,
+{
     let snapshot = api.published.load();
-    json(StatusCode::OK, &view::upstreams(&snapshot, clock::now()))
+    let mut upstreams = Vec::with_capacity(snapshot.groups().len());
+    for group in snapshot.groups() {
+        let records = api.commands.recall(group.upstream.name()).await?;
+        upstreams.push(view::upstream(group, &records, clock::now()));
+    }
+    Ok(json(StatusCode::OK, &view::Upstreams { upstreams }))
 }
 
 async fn upstream<T>(
     State(api): State<Arc<Api<T>>>,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Refused> {
+) -> Result<Response, Refused>
+where
+    T: Send + Sync,
+{
     let Path(name) =
         path.map_err(|error| Refused::invalid(error.body_text(), "percent-encode UTF-8"))?;
     let snapshot = api.published.load();
@@ -121,28 +136,19 @@ async fn upstream<T>(
     let group = groups
         .find(|group| group.upstream.name() == name)
         .ok_or(Refusal::UnknownUpstream(name))?;
-    Ok(json(StatusCode::OK, &view::upstream(group, clock::now())))
+    let records = api.commands.recall(group.upstream.name()).await?;
+    let upstream = view::upstream(group, &records, clock::now());
+    Ok(json(StatusCode::OK, &upstream))
 }
 
 async fn unknown_path() -> Refused {
     let hint = "the API begins at /api/v1/upstreams";
-    Refused::new(
-        StatusCode::NOT_FOUND,
-        "unknown_path",
-        "there is nothing here",
-        hint,
-    )
+    Refused::new(Code::UnknownPath, "there is nothing here", hint)
 }
 
 async fn wrong_method() -> Refused {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
     let hint = "the header `Allow` lists those that are";
-    Refused::new(
-        status,
-        "wrong_method",
-        "the method is not allowed here",
-        hint,
-    )
+    Refused::new(Code::WrongMethod, "the method is not allowed here", hint)
 }
 
 /// Lets only those pass who may.
@@ -151,13 +157,12 @@ async fn guard<T>(State(api): State<Arc<Api<T>>>, request: Request, next: Next) 
     if !serve::is_allowed(headers, api.token.as_ref()) {
         let hint = "send `Authorization: Bearer` with the token in `admin.token`";
         let message = "a bearer token is required";
-        let status = StatusCode::UNAUTHORIZED;
-        return Refused::new(status, "unauthorized", message, hint).into_response();
+        return Refused::new(Code::Unauthorized, message, hint).into_response();
     }
     if api.token.is_none() && !is_local_host(headers) {
         let hint = "call it by IP address or as localhost, or set `admin.token`";
         let message = "without a token the Host must be an IP address or localhost";
-        return Refused::new(StatusCode::FORBIDDEN, "wrong_host", message, hint).into_response();
+        return Refused::new(Code::WrongHost, message, hint).into_response();
     }
     next.run(request).await
 }

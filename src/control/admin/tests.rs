@@ -127,8 +127,15 @@ async fn upstreams_and_backends_are_shown() {
         "ejections",
         "backup",
         "zone",
+        "source",
+        "registration",
+        "operator",
     ];
     assert_eq!(keys, expected);
+    assert_eq!(backend["source"], "configured");
+    assert_eq!(backend["registration"], Value::Null);
+    let none = json!({ "state": "active", "deadline": null, "weight": null });
+    assert_eq!(backend["operator"], none);
     assert_eq!(backend["id"], "192.0.2.2:1");
     assert_eq!(backend["weight"], 3);
     assert_eq!(backend["latency"], Value::Null);
@@ -241,7 +248,7 @@ async fn a_body_is_bounded() {
     let fixture = Fixture::new(None);
     let body = " ".repeat(input::MAX_BODY + 1);
     let refused = fixture.call_raw("PATCH", FIRST, body).await;
-    assert_eq!(code(&refused), (413, "body"));
+    assert_eq!(code(&refused), (413, "broken_body"));
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::config::Action;
 use crate::control::lifecycle::Phase;
+use crate::control::reconcile::{Lease, Record, Records};
 use crate::snapshot::{Group, Snapshot};
+use crate::upstream::Mode;
 
 /// Every upstream.
 #[derive(Debug, Serialize)]
@@ -49,6 +51,34 @@ pub(super) struct Backend {
     pub(super) ejections: u32,
     pub(super) backup: bool,
     pub(super) zone: Option<String>,
+    /// Who says that it is there: `configured` or `registered`.
+    pub(super) source: &'static str,
+    /// What it said itself; only of registered ones.
+    pub(super) registration: Option<Registration>,
+    pub(super) operator: Operator,
+}
+
+/// What a registered backend last said.
+#[derive(Debug, Serialize)]
+pub(super) struct Registration {
+    /// As it was said: a name is not looked up.
+    pub(super) address: String,
+    pub(super) weight: u32,
+    /// Seconds.
+    pub(super) ttl: f64,
+    /// Seconds until it is out of the rotation.
+    pub(super) expires_in: f64,
+}
+
+/// What the operator wants of a backend.
+#[derive(Debug, Serialize)]
+pub(super) struct Operator {
+    /// `active`, `draining` or `maintenance`.
+    pub(super) state: &'static str,
+    /// Seconds until a drain's deadline.
+    pub(super) deadline: Option<f64>,
+    /// The weight instead of its own.
+    pub(super) weight: Option<u32>,
 }
 
 /// Whether the process should get traffic.
@@ -69,16 +99,8 @@ pub(super) struct Reason {
     pub(super) upstream: Option<String>,
 }
 
-/// Every upstream as it is at `now`.
-pub(super) fn upstreams<T>(snapshot: &Snapshot<T>, now: Moment) -> Upstreams {
-    let groups = snapshot.groups().iter();
-    Upstreams {
-        upstreams: groups.map(|group| upstream(group, now)).collect(),
-    }
-}
-
-/// One upstream as it is at `now`.
-pub(super) fn upstream<T>(group: &Group<T>, now: Moment) -> Upstream {
+/// One upstream as it is at `now`. Backends that `records` knows nothing of have left meanwhile.
+pub(super) fn upstream<T>(group: &Group<T>, records: &Records, now: Moment) -> Upstream {
     let upstream = &group.upstream;
     let members = 0..upstream.members().len();
     Upstream {
@@ -87,15 +109,21 @@ pub(super) fn upstream<T>(group: &Group<T>, now: Moment) -> Upstream {
         in_flight: upstream.in_flight(),
         waiting: upstream.queue().waiting(),
         backends: members
-            .filter_map(|member| backend(group, member, now))
+            .filter_map(|member| backend(group, member, records, now))
             .collect(),
     }
 }
 
 /// The backend at a position as it is at `now`; `None` where there is none.
-pub(super) fn backend<T>(group: &Group<T>, position: usize, now: Moment) -> Option<Backend> {
+pub(super) fn backend<T>(
+    group: &Group<T>,
+    position: usize,
+    records: &Records,
+    now: Moment,
+) -> Option<Backend> {
     let member = group.upstream.members().get(position)?;
     let endpoint = &member.endpoint;
+    let record = records.get(endpoint.name())?;
     let status = group.upstream.status(position, now)?;
     let latency = endpoint.latency_micros(now);
     Some(Backend {
@@ -113,7 +141,35 @@ pub(super) fn backend<T>(group: &Group<T>, position: usize, now: Moment) -> Opti
         ejections: status.ejections,
         backup: member.backup,
         zone: member.zone.clone(),
+        source: match record.lease {
+            Some(_) => "registered",
+            None => "configured",
+        },
+        registration: record.lease.as_ref().map(|lease| registration(lease, now)),
+        operator: operator(record, now),
     })
+}
+
+fn registration(lease: &Lease, now: Moment) -> Registration {
+    Registration {
+        address: lease.address.clone(),
+        weight: lease.weight,
+        ttl: lease.ttl.as_secs_f64(),
+        expires_in: lease.deadline.since(now).as_secs_f64(),
+    }
+}
+
+fn operator(record: &Record, now: Moment) -> Operator {
+    let (state, deadline) = match record.mode {
+        Mode::Active => ("active", None),
+        Mode::Draining { until } => ("draining", Some(until.since(now).as_secs_f64())),
+        Mode::Maintenance => ("maintenance", None),
+    };
+    Operator {
+        state,
+        deadline,
+        weight: record.weight,
+    }
 }
 
 /// Whether the process should get traffic: it does not drain, and of the upstreams that routes

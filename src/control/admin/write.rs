@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::answer::{Note, Refused, json};
 use super::api::Api;
+use super::code::Code;
 use super::{input, view};
 use crate::clock;
 use crate::control::discovery;
@@ -139,7 +140,8 @@ where
     drop(seat);
     let snapshot = api.published.load();
     let (group, member) = find(&snapshot, &place)?;
-    let backend = view::backend(&snapshot.groups()[group], member, clock::now())
+    let records = api.commands.recall(&place.upstream).await?;
+    let backend = view::backend(&snapshot.groups()[group], member, &records, clock::now())
         .ok_or(Refusal::UnknownBackend(place))?;
     let note = Note {
         text: format!("{change}"),
@@ -187,14 +189,8 @@ fn find<T>(snapshot: &Snapshot<T>, place: &Place) -> Result<(usize, usize), Refu
 }
 
 fn too_many_wait() -> Refused {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let message = "too many calls wait already";
-    Refused::new(
-        status,
-        "too_many_waits",
-        message,
-        "ask without ?wait, and look again later",
-    )
+    let hint = "ask without ?wait, and look again later";
+    Refused::new(Code::TooManyWaits, "too many calls wait already", hint)
 }
 
 fn noted(mut response: Response, note: Note) -> Response {

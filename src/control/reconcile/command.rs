@@ -1,11 +1,13 @@
 //! What the reconciler can be asked for, and how it answers.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::Moment;
 use crate::upstream::Mode;
 
 /// Commands that wait at a time; whoever has more to say waits.
@@ -78,6 +80,42 @@ impl fmt::Display for Change {
     }
 }
 
+/// What a process begins with beside its configuration: what the one before it was told.
+#[derive(Clone, Debug, Default)]
+pub struct Inherited {
+    /// The registered backends.
+    pub heartbeats: Vec<Heartbeat>,
+    /// What the operator wants of backends.
+    pub wishes: Vec<(Place, Change)>,
+}
+
+/// What was said about a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How it registered; `None` when it stands in the configuration.
+    pub lease: Option<Lease>,
+    /// The weight that the operator wants instead of its own.
+    pub weight: Option<u32>,
+    /// What else the operator wants.
+    pub mode: Mode,
+}
+
+/// What a registered backend last said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Where it listens, `host:port`.
+    pub address: String,
+    /// Its own weight.
+    pub weight: u32,
+    /// How long a heartbeat holds.
+    pub ttl: Duration,
+    /// When it is out of the rotation.
+    pub deadline: Moment,
+}
+
+/// What was said about the backends of an upstream, by their ids.
+pub type Records = HashMap<String, Record>;
+
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -123,6 +161,8 @@ pub(super) enum Command {
     Report(Heartbeat, Answer<Reported>),
     Leave(Place, Answer<()>),
     Amend(Place, Change, Answer<()>),
+    Recall(String, Answer<Records>),
+    Hold(Answer<()>),
 }
 
 pub(super) type Answer<A> = oneshot::Sender<Result<A, Refusal>>;
@@ -148,6 +188,17 @@ impl Commands {
     pub async fn amend(&self, place: Place, change: Change) -> Result<(), Refusal> {
         self.ask(|answer| Command::Amend(place, change, answer))
             .await
+    }
+
+    /// What was said about the backends of an upstream.
+    pub async fn recall(&self, upstream: &str) -> Result<Records, Refusal> {
+        let upstream = upstream.to_owned();
+        self.ask(|answer| Command::Recall(upstream, answer)).await
+    }
+
+    /// Nobody can renew here any more: registered backends stay in the rotation.
+    pub async fn hold(&self) -> Result<(), Refusal> {
+        self.ask(Command::Hold).await
     }
 
     async fn ask<A>(&self, command: impl FnOnce(Answer<A>) -> Command) -> Result<A, Refusal> {

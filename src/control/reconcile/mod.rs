@@ -16,7 +16,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-pub use command::{Change, Commands, Heartbeat, Place, Refusal, Reported, Weighing};
+pub use command::{
+    Change, Commands, Heartbeat, Inherited, Lease, Place, Record, Records, Refusal, Reported,
+    Weighing,
+};
 
 use crate::clock::{self, Moment};
 use crate::config::Config;
@@ -76,6 +79,7 @@ pub struct Reconciler<T> {
 enum Reply {
     Reported(Answer<Reported>, Result<Reported, Refusal>),
     Done(Answer<()>, Result<(), Refusal>),
+    Recalled(Answer<Records>, Result<Records, Refusal>),
 }
 
 /// What the live state must hear about.
@@ -94,28 +98,35 @@ enum About {
 }
 
 impl<T> Reconciler<T> {
-    /// Publishes the first snapshot.
+    /// Publishes the first snapshot. What is inherited and refused here is told in the log.
     #[must_use]
-    pub fn new(origin: Origin<T>, lasting: Lasting, now: Moment) -> (Self, Commands) {
+    pub fn new(
+        origin: Origin<T>,
+        lasting: Lasting,
+        inherited: &Inherited,
+        now: Moment,
+    ) -> (Self, Commands) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let sets: Vec<Set> = origin
+        let mut sets: Vec<Set> = origin
             .config
             .upstreams
             .iter()
             .zip(&origin.configured)
             .map(|(upstream, configured)| Set::new(upstream, configured.clone()))
             .collect();
+        let news = inherit(inherited, &origin.config, &mut sets, now);
         let first = build(&origin, &lasting, &sets, None, now);
         let positions = positions(&first);
         let reconciler = Self {
             published: Arc::new(Published::new(first)),
             origin,
             lasting,
+            look: sets.iter().filter_map(Set::next_look).min(),
             sets,
             positions,
             queue,
-            look: None,
         };
+        reconciler.tell(&reconciler.published.load(), &news, now);
         (reconciler, Commands { queue: sender })
     }
 
@@ -164,6 +175,7 @@ impl<T> Reconciler<T> {
             match reply {
                 Reply::Reported(answer, result) => drop(answer.send(result)),
                 Reply::Done(answer, result) => drop(answer.send(result)),
+                Reply::Recalled(answer, result) => drop(answer.send(result)),
             }
         }
     }
@@ -194,6 +206,22 @@ impl<T> Reconciler<T> {
                 let result = self.change(&place, about, news, |set| set.amend(&place, change));
                 done(answer, result)
             }
+            Command::Recall(upstream, answer) => {
+                let found = position(&self.origin.config, &upstream);
+                let records = found.map(|upstream| self.sets[upstream].records());
+                (Reply::Recalled(answer, records), Effect::None)
+            }
+            Command::Hold(answer) => {
+                for (upstream, set) in self.sets.iter_mut().enumerate() {
+                    let held = set.hold(now).into_iter();
+                    news.extend(held.map(|backend| News {
+                        upstream,
+                        backend,
+                        about: About::Deadline,
+                    }));
+                }
+                done(answer, Ok(Effect::None))
+            }
         }
     }
 
@@ -204,10 +232,7 @@ impl<T> Reconciler<T> {
         news: &mut Vec<News>,
         change: impl FnOnce(&mut Set) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
-        let mut upstreams = self.origin.config.upstreams.iter();
-        let upstream = upstreams
-            .position(|one| one.name == place.upstream)
-            .ok_or_else(|| Refusal::UnknownUpstream(place.upstream.clone()))?;
+        let upstream = position(&self.origin.config, &place.upstream)?;
         let result = change(&mut self.sets[upstream])?;
         news.push(News {
             upstream,
@@ -271,6 +296,43 @@ impl<T> Reconciler<T> {
             }
         }
     }
+}
+
+/// The position of an upstream.
+fn position(config: &Config, upstream: &str) -> Result<usize, Refusal> {
+    let mut upstreams = config.upstreams.iter();
+    upstreams
+        .position(|one| one.name == upstream)
+        .ok_or_else(|| Refusal::UnknownUpstream(upstream.to_owned()))
+}
+
+/// Tells the sets what the process before this one was told.
+fn inherit(inherited: &Inherited, config: &Config, sets: &mut [Set], now: Moment) -> Vec<News> {
+    let mut news = Vec::new();
+    let mut note = |place: &Place, about, result: Result<usize, Refusal>| match result {
+        Ok(upstream) => news.push(News {
+            upstream,
+            backend: place.backend.clone(),
+            about,
+        }),
+        Err(refusal) => {
+            let Place { upstream, backend } = place;
+            tracing::warn!(upstream, backend, "not taken over: {refusal}");
+        }
+    };
+    for heartbeat in &inherited.heartbeats {
+        let place = &heartbeat.place;
+        let taken = position(config, &place.upstream)
+            .and_then(|upstream| sets[upstream].report(heartbeat, now).map(|_| upstream));
+        note(place, About::Deadline, taken);
+    }
+    for (place, change) in &inherited.wishes {
+        let known = position(config, &place.upstream).inspect(|&upstream| {
+            sets[upstream].remember(&place.backend, *change);
+        });
+        note(place, About::Mode, known);
+    }
+    news
 }
 
 fn done(answer: Answer<()>, result: Result<Effect, Refusal>) -> (Reply, Effect) {

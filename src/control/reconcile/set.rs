@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::command::{Change, Heartbeat, Place, Refusal, Reported, Weighing};
+use super::command::{
+    Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Weighing,
+};
 use crate::clock::Moment;
 use crate::config::{self, Discovery};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
@@ -19,6 +21,9 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// How long it stays there when requests to it are still in flight.
 pub(super) const LINGER_BUSY: Duration = Duration::from_mins(1);
+
+/// How long a registration holds once nobody can renew it here: longer than the longest drain.
+pub(super) const HOLD: Duration = Duration::from_hours(24);
 
 /// Wishes remembered for backends that are not there; more are forgotten.
 const MAX_WISHES: usize = 2 * MAX_MEMBERS;
@@ -41,6 +46,7 @@ struct Registration {
     address: String,
     resolved: SocketAddr,
     weight: u32,
+    ttl: Duration,
     /// When it is out of the rotation.
     deadline: Moment,
     /// When it is looked at whether it can be removed.
@@ -65,6 +71,17 @@ pub(super) enum Effect {
 impl Effect {
     const fn rebuild_if(changed: bool) -> Self {
         if changed { Self::Rebuild } else { Self::None }
+    }
+}
+
+impl Registration {
+    fn lease(&self) -> Lease {
+        Lease {
+            address: self.address.clone(),
+            weight: self.weight,
+            ttl: self.ttl,
+            deadline: self.deadline,
+        }
     }
 }
 
@@ -115,6 +132,31 @@ impl Set {
         self.registered.get(id).map(|one| (one.deadline, one.look))
     }
 
+    /// What was said about each backend.
+    pub(super) fn records(&self) -> Records {
+        let record = |id: &str| {
+            let wish = self.wishes.get(id).copied().unwrap_or_default();
+            Record {
+                lease: self.registered.get(id).map(Registration::lease),
+                weight: wish.weight,
+                mode: wish.mode,
+            }
+        };
+        self.names().map(|id| (id.to_owned(), record(id))).collect()
+    }
+
+    /// Makes the registrations that hold now hold without further heartbeats; whose they are.
+    pub(super) fn hold(&mut self, now: Moment) -> Vec<String> {
+        let alive = self.registered.iter_mut();
+        let alive = alive.filter(|(_, one)| one.deadline > now);
+        let held = alive.map(|(id, one)| {
+            one.deadline = now.after(HOLD);
+            one.look = one.deadline.after(LINGER);
+            id.clone()
+        });
+        held.collect()
+    }
+
     /// Takes a heartbeat.
     pub(super) fn report(
         &mut self,
@@ -136,6 +178,7 @@ impl Set {
             weight: heartbeat
                 .weight
                 .unwrap_or_else(|| known.as_ref().map_or(1, |known| known.weight)),
+            ttl: heartbeat.ttl,
             deadline: now.after(heartbeat.ttl),
             look: now.after(heartbeat.ttl).after(LINGER),
         };
@@ -222,17 +265,21 @@ impl Set {
         Err(Refusal::UnknownBackend(place.clone()))
     }
 
-    /// Remembers what the operator asks of a backend.
+    /// Remembers what the operator asks of a backend that is there.
     pub(super) fn amend(&mut self, place: &Place, change: Change) -> Result<Effect, Refusal> {
-        let id = &place.backend;
-        if !self.has(id) {
+        if !self.has(&place.backend) {
             return Err(Refusal::UnknownBackend(place.clone()));
         }
+        Ok(self.remember(&place.backend, change))
+    }
+
+    /// The same, also for one that is not there and may come back.
+    pub(super) fn remember(&mut self, id: &str, change: Change) -> Effect {
         if self.wishes.len() >= MAX_WISHES {
             let present: HashSet<String> = self.names().map(str::to_owned).collect();
             self.wishes.retain(|id, _| present.contains(id));
         }
-        let wish = self.wishes.entry(id.clone()).or_default();
+        let wish = self.wishes.entry(id.to_owned()).or_default();
         if let Some(mode) = change.mode {
             wish.mode = mode;
         }
@@ -243,7 +290,7 @@ impl Set {
                 Weighing::Own => None,
             };
         }
-        Ok(Effect::rebuild_if(wish.weight != before))
+        Effect::rebuild_if(wish.weight != before)
     }
 
     fn has(&self, id: &str) -> bool {
@@ -282,7 +329,7 @@ impl Set {
     }
 
     /// When the next registration is to be looked at.
-    fn next_look(&self) -> Option<Moment> {
+    pub(super) fn next_look(&self) -> Option<Moment> {
         self.registered.values().map(|one| one.look).min()
     }
 }

@@ -61,6 +61,11 @@ pub(in crate::control) fn heartbeat(id: &str, host: u8, ttl: Duration) -> Heartb
 
 /// A reconciler of [`config`] whose transports are the upstreams' positions.
 pub(in crate::control) fn reconciler() -> (Reconciler<usize>, Commands) {
+    heir(&Inherited::default())
+}
+
+/// One that takes over.
+pub(in crate::control) fn heir(inherited: &Inherited) -> (Reconciler<usize>, Commands) {
     let config = config(Some(3));
     let origin = Origin {
         configured: resolved_backends(&config),
@@ -73,7 +78,7 @@ pub(in crate::control) fn reconciler() -> (Reconciler<usize>, Commands) {
         signer: Arc::new(Signer::new(None, [7; 32])),
         seed: 1,
     };
-    Reconciler::new(origin, lasting, NOW)
+    Reconciler::new(origin, lasting, inherited, NOW)
 }
 
 fn report(heartbeat: Heartbeat) -> (Command, oneshot::Receiver<Result<Reported, Refusal>>) {
@@ -197,6 +202,81 @@ fn an_expired_backend_is_removed_once_it_was_looked_at() {
     reconciler.settle(&mut Vec::new(), after(24));
     assert_eq!((names(&reconciler).len(), reconciler.look), (2, None));
     assert_eq!(publications(&reconciler), 2);
+}
+
+#[test]
+fn one_that_takes_over_begins_with_what_the_other_was_told() {
+    let until = after(30);
+    let draining = Change {
+        weight: Some(Weighing::Fixed(9)),
+        mode: Some(Mode::Draining { until }),
+    };
+    let maintenance = Change {
+        mode: Some(Mode::Maintenance),
+        ..Change::default()
+    };
+    let heavy = Heartbeat {
+        weight: Some(4),
+        ..heartbeat("a", 20, TTL)
+    };
+    let lost = Heartbeat {
+        place: Place {
+            upstream: "fixed".to_owned(),
+            backend: "z".to_owned(),
+        },
+        ..heartbeat("z", 22, TTL)
+    };
+    let inherited = Inherited {
+        heartbeats: vec![heavy, lost, heartbeat("b", 21, TTL)],
+        wishes: vec![
+            (place("a"), draining),
+            (place("192.0.2.1:1"), maintenance),
+            (place("away"), maintenance),
+        ],
+    };
+    let (mut reconciler, _) = heir(&inherited);
+    let expected = ["192.0.2.1:1", "192.0.2.2:1", "a", "b"];
+    assert_eq!(names(&reconciler), expected, "and none is lost");
+    assert_eq!(
+        publications(&reconciler),
+        0,
+        "the first snapshot has it all"
+    );
+    assert_eq!(reconciler.look, Some(after(15)));
+    let state = |reconciler: &Reconciler<usize>, member: usize, now: Moment| {
+        let snapshot = reconciler.published().load();
+        let status = snapshot.groups()[0].upstream.status(member, now);
+        status.expect("it is there").state.label()
+    };
+    let states = [0, 1, 2, 3].map(|member| state(&reconciler, member, NOW));
+    assert_eq!(
+        states,
+        ["maintenance", "up", "draining", "up"],
+        "none warms up"
+    );
+    assert_eq!(state(&reconciler, 3, after(10)), "expired");
+    let records = reconciler.sets[0].records();
+    let a = &records["a"];
+    assert_eq!(a.lease.as_ref().map(|lease| lease.weight), Some(4));
+    assert_eq!((a.weight, a.mode), (Some(9), Mode::Draining { until }));
+    assert_eq!(records["192.0.2.2:1"].lease, None);
+    beat(&mut reconciler, "away", 30, NOW);
+    assert_eq!(names(&reconciler)[3], "away");
+    assert_eq!(state(&reconciler, 3, NOW), "maintenance");
+}
+
+#[test]
+fn what_is_held_needs_no_heartbeat() {
+    let (mut reconciler, _) = reconciler();
+    beat(&mut reconciler, "a", 20, NOW);
+    beat(&mut reconciler, "b", 21, after(2));
+    obey(&mut reconciler, after(11), Command::Hold).expect("accepted");
+    reconciler.settle(&mut Vec::new(), after(3600));
+    assert_eq!(names(&reconciler)[2..], ["b"], "an expired one is not held");
+    let status = reconciler.published().load().groups()[0]
+        .upstream
+        .status(2, after(3600));
+    assert_eq!(status.expect("it is there").state.label(), "up");
 }
 
 #[test]

@@ -1,25 +1,27 @@
 //! Registers the backend with a balancer's admin API, and keeps it registered.
 //!
-//! A heartbeat is one small HTTP request every few seconds, written by hand: a
-//! connection pool would only hide whether the balancer is still there.
+//! A heartbeat is one small HTTP request every few seconds; when it fails, the
+//! next one comes sooner.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use http::StatusCode;
 use http::uri::{Scheme, Uri};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+
+use crate::control::admin::client::{Call, CallError};
 
 /// Limit for one call, from connecting to the last byte.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit for saying goodbye: the process must end.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Largest answer in bytes; the rest is not read.
+/// Requests that were given to it before it left may take so long to arrive.
+const LATE_REQUESTS: Duration = Duration::from_millis(250);
+/// Largest answer in bytes.
 const MAX_ANSWER: u64 = 16 * 1024;
 /// The pause after the first failure; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -116,19 +118,6 @@ fn parse_advertised(text: &str) -> Result<String, String> {
     }
 }
 
-/// Why a call did not succeed.
-#[derive(Debug, thiserror::Error)]
-enum CallError {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("no answer in time")]
-    Timeout,
-    #[error("the answer is no HTTP")]
-    NoHttp,
-    #[error("{status}: {said}")]
-    Refused { status: StatusCode, said: String },
-}
-
 /// Keeps one backend registered.
 pub(super) struct Registrar<'o> {
     registry: &'o Registry,
@@ -166,7 +155,10 @@ impl<'o> Registrar<'o> {
         let Some(id) = as_who else { return };
         let mut leaving = Some(id);
         match timeout(LEAVE_TIMEOUT, self.call("DELETE", &mut leaving)).await {
-            Ok(Ok(_)) => say(&format!("left upstream {}", self.upstream)),
+            Ok(Ok(_)) => {
+                say(&format!("left upstream {}", self.upstream));
+                sleep(LATE_REQUESTS).await;
+            }
             Ok(Err(error)) => say(&format!(
                 "cannot leave {}: {error}",
                 self.registry.authority
@@ -223,7 +215,7 @@ impl<'o> Registrar<'o> {
         method: &str,
         as_who: &mut Option<String>,
     ) -> Result<(StatusCode, String), CallError> {
-        let mut stream = TcpStream::connect(&self.registry.address).await?;
+        let stream = TcpStream::connect(&self.registry.address).await?;
         let advertised = self.advertised(stream.local_addr()?);
         let id = as_who
             .clone()
@@ -233,17 +225,23 @@ impl<'o> Registrar<'o> {
             "PUT" => self.body(&advertised),
             _ => String::new(),
         };
-        let request = self.request(method, &id, &body);
         *as_who = Some(id.clone());
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
-        let (status, said) = read(&answer).ok_or(CallError::NoHttp)?;
-        if status.is_success() {
-            Ok((status, id))
-        } else {
-            Err(CallError::Refused { status, said })
-        }
+        // Brackets may not stand in a path.
+        let segment = id.replace('[', "%5B").replace(']', "%5D");
+        let path = format!(
+            "/api/v1/upstreams/{}/backends/{segment}/heartbeat",
+            self.upstream
+        );
+        let token = self.options.register_token.as_ref();
+        let call = Call {
+            method,
+            path: &path,
+            authority: &self.registry.authority,
+            token: token.map(|Token(token)| token.as_bytes()),
+            body: &body,
+        };
+        let (status, _) = call.over(stream, MAX_ANSWER).await?;
+        Ok((status, id))
     }
 
     /// The address to be reached at, when the balancer is reached from `local`.
@@ -267,23 +265,6 @@ impl<'o> Registrar<'o> {
         }
         body.to_string()
     }
-
-    fn request(&self, method: &str, id: &str, body: &str) -> String {
-        let token = self.options.register_token.as_ref();
-        let authorization = token.map_or_else(String::new, |Token(token)| {
-            format!("Authorization: Bearer {token}\r\n")
-        });
-        // Brackets may not stand in a path.
-        let id = id.replace('[', "%5B").replace(']', "%5D");
-        format!(
-            "{method} /api/v1/upstreams/{}/backends/{id}/heartbeat HTTP/1.1\r\n\
-             Host: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n{authorization}\r\n{body}",
-            self.upstream,
-            self.registry.authority,
-            body.len()
-        )
-    }
 }
 
 /// The time to the next heartbeat: a third of the ttl, a tenth shorter or longer, so that backends
@@ -300,24 +281,6 @@ fn back_off(ttl: Duration, failures: u32, roll: f64) -> Duration {
         .min(LONGEST_PAUSE)
         .min(ttl / 3)
         .mul_f64(0.5 + 0.5 * roll)
-}
-
-/// The status of an answer and what its body says.
-fn read(answer: &[u8]) -> Option<(StatusCode, String)> {
-    let text = String::from_utf8_lossy(answer);
-    let status = text.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
-    let (_, body) = text.split_once("\r\n\r\n")?;
-    let said = serde_json::from_str::<serde_json::Value>(body)
-        .ok()
-        .and_then(|said| {
-            Some(format!(
-                "{} ({})",
-                said["message"].as_str()?,
-                said["hint"].as_str()?
-            ))
-        })
-        .unwrap_or_else(|| body.trim().chars().take(200).collect());
-    Some((status, said))
 }
 
 #[cfg(test)]

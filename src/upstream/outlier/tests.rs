@@ -188,7 +188,7 @@ fn a_suspicion_that_nothing_feeds_ends() {
     let settings = settings();
     let mut course = Course::default();
     step(&mut course, 1_000, SLOW, &settings);
-    for _ in 1..settings.windows {
+    for _ in 1..PATIENCE {
         assert_eq!(
             step(&mut course, 0, Verdict::Unknown, &settings),
             Step::Nothing
