@@ -72,7 +72,7 @@ impl Options {
             outliers: false,
             short: true,
             seed: 1,
-            seeds: 5,
+            seeds: 10,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {

@@ -46,6 +46,8 @@ pub(crate) const CHOICES: &[Algorithm] = &[
 
 /// Time between two switches.
 const MIN_STAY: Duration = Duration::from_secs(10);
+/// The first decision that may switch: a switch binds for [`MIN_STAY`], so something should be known.
+const FIRST_LOOKS: u32 = 4;
 /// Requests from before that count beside the new ones in a remembered mean.
 const MEMORY: u32 = 100;
 /// Requests that a mean must rest on to be compared.
@@ -55,7 +57,7 @@ const ENOUGH: u32 = 20;
 const UNLIKE: (f64, f64) = (1.5, 3.0);
 /// ... until it differs by less than one of these.
 const ALIKE: (f64, f64) = (1.25, 1.5);
-/// A difference so large counts as two decisions at once.
+/// A difference so large needs no second decision.
 const EVIDENT: f64 = 3.0;
 /// Share of the in-flight caps in use that counts as crowded, and below which it no longer does.
 const CROWDED: (f64, f64) = (0.8, 0.5);
@@ -113,6 +115,7 @@ pub(crate) struct Switch {
 #[derive(Debug)]
 pub(crate) struct Adaptive {
     current: Algorithm,
+    looks: u32,
     switched_at: Option<Moment>,
     crowded: Latch,
     meeting: Latch,
@@ -135,6 +138,7 @@ impl Adaptive {
     pub(crate) fn new(start: Algorithm) -> Self {
         Self {
             current: start,
+            looks: 0,
             switched_at: None,
             crowded: Latch::default(),
             meeting: Latch::default(),
@@ -147,11 +151,12 @@ impl Adaptive {
     /// about once a second.
     pub(crate) fn decide(&mut self, evidence: &Evidence, now: Moment) -> Option<Switch> {
         self.remember(evidence);
+        self.looks = self.looks.saturating_add(1);
         let wanted = self.wanted(evidence);
         let may = self
             .switched_at
             .is_none_or(|switched_at| now.since(switched_at) >= MIN_STAY);
-        if wanted == self.current || !may {
+        if wanted == self.current || !may || self.looks < FIRST_LOOKS {
             return None;
         }
         self.switched_at = Some(now);
@@ -280,12 +285,16 @@ impl Memory {
             return;
         };
         let error = scatter.error(self.lately.requests, self.lately.requests);
+        if !scatter.is_known() {
+            return;
+        }
         let difference = (own / median).ln().abs();
         let is_beyond = |(factor, errors): (f64, f64)| {
             difference >= factor.ln() && difference >= errors * error
         };
-        let begins = match (is_beyond(UNLIKE), difference >= EVIDENT.ln()) {
-            (true, true) => 2,
+        let evident = difference >= EVIDENT.ln();
+        let begins = match (is_beyond(UNLIKE), evident) {
+            (true, true) => BEGINS_AFTER,
             (true, false) => 1,
             (false, _) => 0,
         };

@@ -11,6 +11,8 @@ use super::tally::Sample;
 const FIRST: f64 = 0.5;
 /// What a comparison adds to the average at least; the first few add as much as they are.
 const SMOOTHING: f64 = 0.1;
+/// Comparisons that tell something.
+const ENOUGH: u32 = 3;
 /// A squared difference beyond so many times the average is a change and not chance; so much of it
 /// counts all the same, should it have been chance.
 const MOST: f64 = 9.0;
@@ -42,6 +44,11 @@ impl Scatter {
         self.compared = self.compared.saturating_add(1);
         let share = (1.0 / (f64::from(self.compared) + 1.0)).max(SMOOTHING);
         self.variance += share * (seen.min(self.variance * MOST) - self.variance);
+    }
+
+    /// Whether it rests on more than an assumption and a chance or two.
+    pub(crate) const fn is_known(self) -> bool {
+        self.compared >= ENOUGH
     }
 
     /// The standard error of the logarithm of the factor between two means of so many requests.

@@ -101,7 +101,7 @@ fn takes_turns_while_backends_are_alike_and_requests_few() {
 #[test]
 fn counts_requests_in_flight_where_they_meet() {
     let mut trial = Trial::new(RoundRobin);
-    assert_eq!(trial.go(1, 12, [5.0; 3]), RoundRobin);
+    assert_eq!(trial.go(3, 12, [5.0; 3]), RoundRobin);
     assert_eq!(trial.go(1, 12, [5.0; 3]), LeastConnections);
     assert_eq!(trial.go(10, 0, [5.0; 3]), LeastConnections);
     assert_eq!(trial.go(20, 0, [5.0; 3]), RoundRobin);

@@ -12,6 +12,7 @@ fn settings() -> config::Outlier {
     config::Outlier::default()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a window holds")]
 fn sample(requests: u32, millis: f64) -> Option<Sample> {
     Some(Sample {
         requests,
@@ -88,8 +89,8 @@ fn too_few_requests_say_nothing() {
         sample(100, 10.0),
     ];
     let verdicts = judge(&samples, &|_| false, Scatter::default(), &settings());
-    use Verdict::{Normal, Unknown};
-    assert_eq!(verdicts, [Normal, Unknown, Unknown, Normal]);
+    let (normal, unknown) = (Verdict::Normal, Verdict::Unknown);
+    assert_eq!(verdicts, [normal, unknown, unknown, normal]);
 }
 
 #[test]
@@ -249,6 +250,8 @@ enum Noise {
     Windows,
     /// Log-normal in every request, so that it is 10 % in the mean of [`REQUESTS`] and more in fewer.
     Requests,
+    /// One request in twenty takes twenty times longer than the others.
+    Rare,
 }
 
 /// Backends, their courses, and the requests that they share.
@@ -292,6 +295,10 @@ impl Fleet {
                     .map(|_| (sigma * self.normal() - sigma * sigma / 2.0).exp())
                     .sum();
                 sum / f64::from(requests)
+            }
+            Noise::Rare => {
+                let rare = (0..requests).filter(|_| self.draws.below(20) == 0).count();
+                (1.0 + 19.0 * rare as f64 / f64::from(requests)) / 1.95
             }
         }
     }
@@ -404,7 +411,7 @@ fn healthy_backends_are_left_alone() {
                 }
             }
             // One more than was seen of each, so that none seen does not mean none.
-            let per_window = f64::from(suspected as u32 + 1) / f64::from(windows);
+            let per_window = (suspected + 1) as f64 / f64::from(windows);
             let once_more = f64::from(again + 1) / f64::from(judged);
             let per_hour = per_window * HOUR * once_more.powi(2);
             assert!(
@@ -421,6 +428,15 @@ fn in_ten_hours_nobody_healthy_is_ejected() {
     for backends in 3..=5 {
         let mut fleet = Fleet::new(&vec![10.0; backends], Noise::Windows, 11);
         assert_eq!(fleet.ejected_within(18_000), None);
+    }
+}
+
+/// Here the ratio alone would suspect somebody every few windows.
+#[test]
+fn rare_slow_requests_eject_nobody() {
+    for backends in 2..=5 {
+        let mut fleet = Fleet::new(&vec![20.0; backends], Noise::Rare, 13);
+        assert_eq!(fleet.ejected_within(1_800), None, "{backends} backends");
     }
 }
 
