@@ -126,13 +126,19 @@ impl Upstream {
         endpoint.settle(now, &self.rules, detail);
     }
 
-    /// Says when a backend whose breaker is open may be tried. What bars it until then, or the
-    /// probe under way, calls this again when it ends.
+    /// Says when a backend may be tried or measured. What bars it until then, or the probe under
+    /// way, calls this again when it ends.
     pub(super) fn schedule_probe(&self, endpoint: &Endpoint, now: Moment) {
+        if endpoint.is_barred(now) {
+            return;
+        }
         let Some(open) = endpoint.breaker.open() else {
+            if endpoint.gate.load().cut() < FULL {
+                endpoint.group.explore_from(now);
+            }
             return;
         };
-        if !endpoint.may_be_tried(now) {
+        if open.is_probing() {
             return;
         }
         if let Some(from) = open.measured_from(&self.rules.health.ejection) {
@@ -176,13 +182,12 @@ impl Endpoint {
         self.expires().is_some_and(|expires| expires <= now)
     }
 
-    /// Whether nothing but its breaker's pause keeps it from being tried.
-    pub(crate) fn may_be_tried(&self, now: Moment) -> bool {
+    /// Whether something other than its breaker keeps it from being tried.
+    pub(crate) fn is_barred(&self, now: Moment) -> bool {
         let gating = self.gate.load();
-        gating.wish() == Wish::Active
-            && gating.verdict() == Verdict::Passing
-            && !self.is_overdue(now)
-            && self.breaker.open().is_some_and(|open| !open.is_probing())
+        gating.wish() != Wish::Active
+            || gating.verdict() != Verdict::Passing
+            || self.is_overdue(now)
     }
 
     /// The share of its traffic that it gets, as a 16-bit fraction.

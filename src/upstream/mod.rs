@@ -49,6 +49,7 @@ mod member;
 mod outlier;
 mod overseer;
 mod oversight;
+mod probing;
 mod queue;
 pub mod retry;
 mod rules;

@@ -255,6 +255,7 @@ impl Upstream {
 
     fn cut(&self, endpoint: &Endpoint, now: Moment, share: f32, evidence: &outlier::Evidence) {
         endpoint.gate.set_cut(sixteen_bits(f64::from(share)));
+        self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, Some(evidence.to_string()));
     }
 }

@@ -21,18 +21,6 @@ use crate::config::{Algorithm, HashKey, Percent};
 /// Times a balancer is asked again when others were faster to the slot it chose.
 const RACES: usize = 4;
 
-/// One request in so many may measure an ejected backend.
-const EXPLORE_EVERY: u64 = 200;
-
-/// How an ejected backend is tried.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// Its time is over: by the next request.
-    HalfOpen,
-    /// It is slow, so by so few that nobody feels it.
-    Measuring,
-}
-
 /// A group of backends that serve the same content. Immutable but for what it shares with its
 /// predecessors: the endpoints, the queue and the retry budget.
 #[derive(Debug)]
@@ -168,68 +156,7 @@ impl Upstream {
         }
     }
 
-    /// An ejected backend that is due for a try. Not for a retry, which has been let down once.
-    fn select_probe(&self, ask: &Ask<'_>) -> Option<Selection> {
-        if !ask.tried.is_empty() {
-            return None;
-        }
-        if self.group.probe_is_due(ask.now)
-            && let Some(selection) = self.probe_one(ask, Pace::HalfOpen)
-        {
-            return Some(selection);
-        }
-        if self.group.exploration_is_due(ask.now, EXPLORE_EVERY) {
-            return self.probe_one(ask, Pace::Measuring);
-        }
-        None
-    }
-
-    /// The first backend that may be tried at this pace; sees to it that the others get their turn.
-    fn probe_one(&self, ask: &Ask<'_>, pace: Pace) -> Option<Selection> {
-        let mut selection = None;
-        for (index, member) in self.members.iter().enumerate() {
-            if member.endpoint.breaker.is_closed() {
-                continue;
-            }
-            if selection.is_none() {
-                selection = self.try_out(index, ask, pace);
-            }
-            self.schedule_probe(&member.endpoint, ask.now);
-        }
-        selection
-    }
-
-    fn try_out(&self, index: usize, ask: &Ask<'_>, pace: Pace) -> Option<Selection> {
-        let endpoint = &self.members[index].endpoint;
-        let ejection = &self.rules.health.ejection;
-        let open = endpoint.breaker.open()?;
-        let by_requests = open.trip != Trip::Connect || !self.rules.has_checks();
-        let due = match pace {
-            Pace::HalfOpen => by_requests && open.is_half_open(ask.now),
-            Pace::Measuring => open
-                .measured_from(ejection)
-                .is_some_and(|from| from <= ask.now),
-        };
-        if !due || !endpoint.may_be_tried(ask.now) || ask.tried.contains(index) {
-            return None;
-        }
-        let slot = endpoint.take_slot(ask.now, self.cap)?;
-        let probe = Some(endpoint.take_probe()?);
-        Some(Selection {
-            member: index,
-            algorithm: self.algorithm_for(self.tier_of(index), ask),
-            reason: PickReason::Probe,
-            probe,
-            slot,
-        })
-    }
-
-    /// Where nobody else is left, whoever may be tried at all.
-    fn select_half_open(&self, ask: &Ask<'_>) -> Option<Selection> {
-        (0..self.members.len()).find_map(|index| self.try_out(index, ask, Pace::HalfOpen))
-    }
-
-    fn tier_of(&self, member: usize) -> &Tier {
+    pub(super) fn tier_of(&self, member: usize) -> &Tier {
         let [primaries, backups] = &self.tiers;
         if member < backups.offset() {
             primaries
@@ -311,7 +238,7 @@ impl Upstream {
         }
     }
 
-    fn algorithm_for(&self, tier: &Tier, ask: &Ask<'_>) -> Algorithm {
+    pub(super) fn algorithm_for(&self, tier: &Tier, ask: &Ask<'_>) -> Algorithm {
         ask.algorithm
             .filter(|&algorithm| tier.balancer(algorithm).is_some())
             .unwrap_or_else(|| self.algorithm())

@@ -1,0 +1,108 @@
+//! Requests that find out how a backend is by now.
+//!
+//! A backend that gets nothing shows nothing, so one that was taken out, or whose
+//! share was cut, would stay out for good. Two paces bring it back. One whose
+//! ejection is over is tried by the next request, one at a time: if that fails it
+//! can mostly be repeated elsewhere. One that is slow is measured by one request
+//! in [`EXPLORE_EVERY`] at most, too few for the 99th percentile to notice, and
+//! the one that waited longest first. That goes for suspects too: an algorithm
+//! that avoids a slow backend by itself would otherwise never learn that it
+//! recovered.
+
+use std::time::Duration;
+
+use super::ask::Ask;
+use super::breaker::Trip;
+use super::gate::FULL;
+use super::select::Upstream;
+use super::selection::{PickReason, Selection};
+use crate::clock::Moment;
+
+/// One request in so many may measure a slow backend.
+const EXPLORE_EVERY: u64 = 200;
+/// How long a suspect goes without a request before it is measured.
+const STALE_AFTER: Duration = Duration::from_millis(500);
+
+impl Upstream {
+    /// A backend that is due for a try. Not for a retry, which has been let down once.
+    pub(super) fn select_probe(&self, ask: &Ask<'_>) -> Option<Selection> {
+        if !ask.tried.is_empty() {
+            return None;
+        }
+        if self.group.probe_is_due(ask.now) {
+            let selection = self.select_half_open(ask);
+            self.schedule_probes(ask.now);
+            if selection.is_some() {
+                return selection;
+            }
+        }
+        if self.group.exploration_is_due(ask.now, EXPLORE_EVERY) {
+            let selection = self.select_slow(ask);
+            self.schedule_probes(ask.now);
+            return selection;
+        }
+        None
+    }
+
+    /// The first backend whose ejection is over.
+    pub(super) fn select_half_open(&self, ask: &Ask<'_>) -> Option<Selection> {
+        (0..self.members.len())
+            .filter(|&index| self.is_half_open(index, ask.now))
+            .find_map(|index| self.probe(index, ask))
+    }
+
+    /// Of the slow backends, the one that has waited longest.
+    fn select_slow(&self, ask: &Ask<'_>) -> Option<Selection> {
+        (0..self.members.len())
+            .filter(|&index| self.is_to_be_measured(index, ask.now))
+            .min_by_key(|&index| self.members[index].endpoint.picked_at())
+            .and_then(|index| self.probe(index, ask))
+    }
+
+    fn is_half_open(&self, index: usize, now: Moment) -> bool {
+        let open = self.members[index].endpoint.breaker.open();
+        open.is_some_and(|open| {
+            let by_requests = open.trip != Trip::Connect || !self.rules.has_checks();
+            by_requests && open.is_half_open(now)
+        })
+    }
+
+    fn is_to_be_measured(&self, index: usize, now: Moment) -> bool {
+        let endpoint = &self.members[index].endpoint;
+        match endpoint.breaker.open() {
+            Some(open) => open
+                .measured_from(&self.rules.health.ejection)
+                .is_some_and(|from| from <= now),
+            // What its cut leaves it is mostly enough.
+            None => {
+                endpoint.gate.load().cut() < FULL && now.since(endpoint.picked_at()) > STALE_AFTER
+            }
+        }
+    }
+
+    fn probe(&self, index: usize, ask: &Ask<'_>) -> Option<Selection> {
+        let endpoint = &self.members[index].endpoint;
+        if endpoint.is_barred(ask.now) || ask.tried.contains(index) {
+            return None;
+        }
+        let slot = endpoint.take_slot(ask.now, self.cap)?;
+        let probe = match endpoint.breaker.open() {
+            Some(_) => Some(endpoint.take_probe()?),
+            None => None,
+        };
+        Some(Selection {
+            member: index,
+            algorithm: self.algorithm_for(self.tier_of(index), ask),
+            reason: PickReason::Probe,
+            probe,
+            slot,
+        })
+    }
+
+    /// Sees to it that everybody who waits gets a turn.
+    fn schedule_probes(&self, now: Moment) {
+        for member in &self.members {
+            self.schedule_probe(&member.endpoint, now);
+        }
+    }
+}
