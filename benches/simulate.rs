@@ -11,7 +11,7 @@
 //! judgement of outliers take part, as it does by default in the product, and
 //! not only the choice of a backend; `--seed N` draws other traffic, `--seeds N`
 //! averages over so many draws. As a test it runs once through shortened
-//! scenarios, so that it cannot rot.
+//! scenarios and asks only whether every contestant answers, so that it cannot rot.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,15 +50,23 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|scenario| run(scenario, &options))
         .collect();
-    let text = if options.json {
-        report::json(&tables)
+    let (text, is_good) = if options.short {
+        let answered = tables.iter().all(Table::is_answered);
+        let verdict = if answered { "ok" } else { "FAILED" };
+        let text = format!("shortened scenarios, figures left out: {verdict}\n");
+        (text, answered)
+    } else if options.json {
+        (
+            report::json(&tables),
+            report::shortcomings(&tables).is_empty(),
+        )
     } else {
-        report::text(&tables)
+        (
+            report::text(&tables),
+            report::shortcomings(&tables).is_empty(),
+        )
     };
-    if io::stdout().write_all(text.as_bytes()).is_err() {
-        return ExitCode::FAILURE;
-    }
-    if options.short || report::shortcomings(&tables).is_empty() {
+    if io::stdout().write_all(text.as_bytes()).is_ok() && is_good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

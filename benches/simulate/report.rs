@@ -16,6 +16,7 @@ pub(crate) struct Row {
     p50: f64,
     p99: f64,
     max: f64,
+    answered: f64,
     lost: f64,
     switches: f64,
     /// Share of the answers that each backend gave.
@@ -45,6 +46,7 @@ impl Row {
             p50: mean(&|outcome| outcome.quantile(0.5)),
             p99: mean(&|outcome| outcome.quantile(0.99)),
             max: mean(&|outcome| outcome.quantile(1.0)),
+            answered: mean(&|outcome| outcome.millis.len() as f64),
             lost: mean(&|outcome| outcome.lost as f64),
             switches: mean(&|outcome| outcome.switches as f64),
             shares: (0..backends).map(share).collect(),
@@ -62,6 +64,13 @@ impl Row {
 }
 
 impl Table {
+    /// Whether every contestant answered more requests than it lost, and used every backend.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.rows
+            .iter()
+            .all(|row| row.answered > row.lost && row.shares.iter().all(|&share| share > 0.0))
+    }
+
     fn fixed(&self) -> impl Iterator<Item = &Row> {
         self.rows
             .iter()
@@ -168,6 +177,7 @@ pub(crate) fn json(tables: &[Table]) -> String {
             "p50_ms": row.p50,
             "p99_ms": row.p99,
             "max_ms": row.max,
+            "answered": row.answered,
             "lost": row.lost,
             "switches": row.switches,
             "shares": row.shares,
