@@ -138,7 +138,8 @@ fn with_all_backends_dead_the_answer_is_503_at_once_until_one_is_back() {
     });
     back.expect("requests are answered again");
     let away = listening.elapsed();
-    assert!(away < Duration::from_millis(900), "back after {away:?}");
+    // The first of the two checks that must pass may be a whole interval away.
+    assert!(away < Duration::from_millis(1_500), "back after {away:?}");
     load.goes_on_for(Duration::from_millis(300));
     let end = load.now();
     load.goes_on_for(Duration::from_millis(500));
