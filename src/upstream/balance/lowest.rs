@@ -15,7 +15,7 @@ pub(super) const SCAN: usize = 64;
 pub(super) struct Score {
     /// Decides, unless the difference is within the tolerance.
     pub(super) cost: f32,
-    /// Decides among those whose costs are about the same.
+    /// Decides among those whose costs are about the same: the lowest, which may be negative.
     pub(super) load: f32,
 }
 

@@ -386,3 +386,22 @@ fn a_backend_that_is_a_little_slower_keeps_its_share() {
     let (seconds, _) = gray_failure(Duration::from_millis(7));
     assert!(seconds.iter().all(|counts| counts[1] > 80), "{seconds:?}");
 }
+
+#[test]
+fn evenly_spaced_requests_pass_no_idle_backend_over() {
+    let upstream = build(
+        &settings(Algorithm::LeastConnections),
+        &primaries(&[1, 1, 1]),
+    );
+    let mut counts = [0; 3];
+    let mut busy = None;
+    for request in 0..300_u32 {
+        let now = at(f64::from(request) * 0.004);
+        // Each answer takes a little longer than the next request does to come.
+        let selection = select(&upstream, now, u64::from(request)).unwrap();
+        counts[selection.member()] += 1;
+        busy = Some(selection);
+    }
+    drop(busy);
+    assert_eq!(counts, [100, 100, 100]);
+}
