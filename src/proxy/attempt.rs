@@ -150,8 +150,7 @@ async fn left(session: &mut Session) {
 pub(super) fn connected(ctx: &mut Context, reused: bool) {
     ctx.times.connected = clock::now();
     ctx.times.reused = reused;
-    if let (Some(index), Some(selection), false) = (ctx.upstream, &ctx.attempts.selection, reused) {
-        let upstream = &ctx.live.groups()[index].upstream;
+    if let (Some((upstream, selection)), false) = (ctx.current(), reused) {
         upstream.connected(selection, ctx.times.connected);
     }
 }
@@ -159,11 +158,10 @@ pub(super) fn connected(ctx: &mut Context, reused: bool) {
 /// The request is over. If nothing went wrong, the backend has done all that was asked of it,
 /// which the beginning of an answer does not show.
 pub(super) fn finished(ctx: &mut Context) {
-    let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
+    let Some((upstream, selection)) = ctx.current() else {
         return;
     };
     if ctx.attempts.response.is_some() && ctx.reject.is_none() && !ctx.attempts.counted {
-        let upstream = &ctx.live.groups()[index].upstream;
         upstream.completed(selection, ctx.times.answered.max(ctx.times.first_byte));
         ctx.attempts.counted = true;
     }
@@ -218,10 +216,7 @@ pub(super) fn fail_after_connect(
 
 /// Tells everybody of a failed try, once a retry is planned or not.
 fn failed(recorder: &Recorder, session: &Session, ctx: &mut Context, failure: Failure) -> bool {
-    if let (Some(index), Some(selection), false) =
-        (ctx.upstream, &ctx.attempts.selection, ctx.attempts.counted)
-    {
-        let upstream = &ctx.live.groups()[index].upstream;
+    if let (Some((upstream, selection)), false) = (ctx.current(), ctx.attempts.counted) {
         upstream.failed(selection, clock::now(), failure);
         ctx.attempts.counted = true;
     }

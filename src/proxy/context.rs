@@ -16,7 +16,7 @@ use crate::listen::Downstream;
 use crate::reject::Reject;
 use crate::request::Facts;
 use crate::route::RouteMatch;
-use crate::upstream::{Selection, Tried, retry};
+use crate::upstream::{Selection, Tried, Upstream, retry};
 
 /// One request's state.
 pub struct Context {
@@ -169,6 +169,12 @@ impl Context {
             tunnel_bytes: 0,
             reject: None,
         }
+    }
+
+    /// The upstream and the backend of the current try.
+    pub(super) fn current(&self) -> Option<(&Upstream, &Selection)> {
+        let upstream = &self.live.groups()[self.upstream?].upstream;
+        Some((upstream, self.attempts.selection.as_ref()?))
     }
 
     /// What the connection's next request can use of this one.

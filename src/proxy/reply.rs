@@ -86,10 +86,9 @@ pub(super) fn answered(ctx: &mut Context) {
 
 /// Tells the backend's live state how it did.
 fn measure(status: StatusCode, ctx: &mut Context) {
-    let (Some(index), Some(selection)) = (ctx.upstream, &ctx.attempts.selection) else {
+    let Some((upstream, selection)) = ctx.current() else {
         return;
     };
-    let upstream = &ctx.live.groups()[index].upstream;
     let times = &ctx.times;
     if status.is_server_error() {
         upstream.failed(selection, times.first_byte, Failure::Status(status));

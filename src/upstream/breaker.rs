@@ -153,7 +153,17 @@ impl Open {
 
     /// Since when it may be measured at the pace that hurts nobody.
     pub(crate) fn measured_from(self, ejection: &Ejection) -> Option<Moment> {
-        (self.trip == Trip::Latency).then(|| self.until.before(ejection.base.min(ejection.max)))
+        (self.trip == Trip::Latency).then(|| self.until.before(ejection.base))
+    }
+
+    /// It is slow still: the same again, without a relapse.
+    fn goes_on(self, now: Moment, ejection: &Ejection) -> Self {
+        Self {
+            until: now.after(ejection.base),
+            proofs: 0,
+            probing: false,
+            ..self
+        }
     }
 
     /// Whether a probe is under way.
@@ -232,7 +242,7 @@ impl Breaker {
         };
         let proofs = open.proofs + 1;
         if open.trip == Trip::Connect || proofs >= PROOFS {
-            return self.swap(permit.0, 0) && self.closed(open, now);
+            return self.close(permit.0, open, now);
         }
         let further = Open {
             proofs,
@@ -248,7 +258,7 @@ impl Breaker {
     pub(crate) fn recovered(&self, now: Moment) -> Option<Open> {
         let word = self.word.load(Ordering::Acquire);
         let open = Open::of(word).filter(|open| open.trip == Trip::Latency)?;
-        (self.swap(word, 0) && self.closed(open, now)).then_some(open)
+        self.close(word, open, now).then_some(open)
     }
 
     /// What was measured of a slow backend shows that it is slow still: its time goes on.
@@ -256,13 +266,8 @@ impl Breaker {
         let word = self.word.load(Ordering::Acquire);
         let slow = Open::of(word).filter(|open| open.trip == Trip::Latency);
         if let Some(open) = slow.filter(|open| open.is_half_open(now)) {
-            let next = Open {
-                until: now.after(ejection.base.min(ejection.max)),
-                // A permit is for the word it was given for; one that is still out is void.
-                probing: false,
-                ..open
-            };
-            self.swap(word, next.word());
+            // A permit is for the word it was given for; one that is still out is void.
+            self.swap(word, open.goes_on(now, ejection).word());
         }
     }
 
@@ -277,12 +282,7 @@ impl Breaker {
                 probing: false,
                 ..open
             },
-            Trip::Latency => Open {
-                until: now.after(ejection.base.min(ejection.max)),
-                proofs: 0,
-                probing: false,
-                ..open
-            },
+            Trip::Latency => open.goes_on(now, ejection),
             _ => Open::new(open.trip, open.count + 1, now, ejection),
         };
         self.swap(permit.0, next.word());
@@ -302,12 +302,14 @@ impl Breaker {
         (history >> 50).saturating_sub(u64::try_from(forgotten).unwrap_or(u64::MAX))
     }
 
-    fn closed(&self, open: Open, now: Moment) -> bool {
-        if open.trip.is_counted() {
+    /// Whether it was still this `word` that was closed.
+    fn close(&self, word: u64, open: Open, now: Moment) -> bool {
+        let closed = self.swap(word, 0);
+        if closed && open.trip.is_counted() {
             let history = (open.count << 50) | (now.as_micros() & ((1 << 50) - 1));
             self.history.store(history, Ordering::Release);
         }
-        true
+        closed
     }
 
     fn swap(&self, from: u64, to: u64) -> bool {

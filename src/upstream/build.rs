@@ -59,11 +59,8 @@ impl Upstream {
             health: config.health.clone(),
             slow_start: config.slow_start,
         };
-        let members = members(config, resolved, previous, &group, context.now);
+        let members = members(config, resolved, previous, &group, &rules, context.now);
         group.bound_ejections(members.len(), config.health.ejection.max_ejected);
-        for member in &members {
-            member.endpoint.take_up(context.now, &rules);
-        }
         let primaries = members.iter().filter(|member| !member.backup).count();
         let seed = context.seed ^ bytes_key(config.name.as_bytes());
         let tier = |range, index: usize| {
@@ -111,6 +108,7 @@ fn members(
     resolved: &[Resolved],
     previous: Option<&Upstream>,
     group: &Arc<Group>,
+    rules: &Rules,
     now: Moment,
 ) -> Box<[Member]> {
     let kept: HashMap<SocketAddr, &Arc<Endpoint>> = previous
@@ -129,18 +127,17 @@ fn members(
         .filter(|one| seen.insert(one.address))
         .take(MAX_MEMBERS)
         .map(|one| {
-            let endpoint = kept
-                .get(&one.address)
-                .filter(|endpoint| endpoint.name() == one.name)
-                .map_or_else(
-                    || {
-                        let joined = previous.is_some();
-                        let group = Arc::clone(group);
-                        let new = Endpoint::new(&one.name, one.address, group, joined, now);
-                        Arc::new(new)
-                    },
-                    |endpoint| Arc::clone(endpoint),
-                );
+            let endpoint = kept.get(&one.address);
+            let endpoint = endpoint.filter(|endpoint| endpoint.name() == one.name);
+            let endpoint = if let Some(endpoint) = endpoint {
+                endpoint.adapt(now, rules);
+                Arc::clone(endpoint)
+            } else {
+                let (group, joined) = (Arc::clone(group), previous.is_some());
+                let endpoint = Endpoint::new(&one.name, one.address, group, joined, now);
+                endpoint.begin(now, rules);
+                Arc::new(endpoint)
+            };
             Member {
                 endpoint,
                 weight: one.backend.weight.max(1),

@@ -52,8 +52,6 @@ pub struct Endpoint {
     name: Arc<str>,
     /// Whether it joined an upstream that was already at work.
     pub(super) joined: bool,
-    /// Whether an upstream has taken it up yet.
-    pub(super) taken_up: AtomicBool,
 }
 
 impl Endpoint {
@@ -83,7 +81,6 @@ impl Endpoint {
             address,
             name: name.into(),
             joined,
-            taken_up: AtomicBool::new(false),
         }
     }
 

@@ -1,14 +1,15 @@
 //! What requests tell about a backend, and what follows from it.
 //!
 //! An attempt is reported once as connected (unless its connection was reused)
-//! and then as answered and completed, or failed, or answered and failed. The backend's latency, its recent failures
-//! and its breaker each take what concerns them; what they add up to is settled
-//! at once, so that the next selection knows it.
+//! and then as answered and completed, or failed, or answered and failed. The
+//! backend's latency, its recent failures and its breaker each take what concerns
+//! them; what they add up to is settled at once, so that the next selection knows
+//! it.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::breaker::{Open, Trip};
+use super::breaker::{Open, Permit, Trip};
 use super::endpoint::{Endpoint, Probe};
 use super::event::EventKind;
 use super::failure::Failure;
@@ -23,7 +24,7 @@ impl Upstream {
     /// A new connection to the selected backend came about. Not for one that was reused.
     pub fn connected(&self, selection: &Selection, now: Moment) {
         let endpoint = selection.endpoint();
-        if !endpoint.breaker.is_closed() && endpoint.breaker.connected() {
+        if endpoint.breaker.connected() {
             endpoint.warm_up(now, &self.rules);
             endpoint.settle(now, &self.rules, None);
         }
@@ -87,12 +88,12 @@ impl Upstream {
         let ejection = &self.rules.health.ejection;
         endpoint.checks.store(0, Ordering::Release);
         if endpoint.breaker.trip(now, Trip::Connect, ejection) {
-            self.opened(endpoint, now, None);
+            self.changed(endpoint, now, None);
         } else if let Some(before) = endpoint.breaker.refused(now, ejection) {
             if before.is_counted() {
                 endpoint.group.return_ejection();
             }
-            self.opened(endpoint, now, None);
+            self.changed(endpoint, now, None);
         }
     }
 
@@ -116,12 +117,13 @@ impl Upstream {
         }
         endpoint.failures.clear();
         endpoint.gate.set_cut(FULL);
-        self.opened(endpoint, now, detail);
+        self.changed(endpoint, now, detail);
         true
     }
 
-    /// Sees to it that somebody tries a backend when its time has come, and tells what happened.
-    fn opened(&self, endpoint: &Endpoint, now: Moment, detail: Option<String>) {
+    /// Something about a backend has changed: sees to it that somebody tries it when its time has
+    /// come, and tells what became of it.
+    pub(super) fn changed(&self, endpoint: &Endpoint, now: Moment, detail: Option<String>) {
         self.schedule_probe(endpoint, now);
         endpoint.settle(now, &self.rules, detail);
     }
@@ -149,10 +151,10 @@ impl Upstream {
         }
     }
 
-    fn disprove(&self, endpoint: &Endpoint, permit: super::breaker::Permit, now: Moment) {
+    fn disprove(&self, endpoint: &Endpoint, permit: Permit, now: Moment) {
         let ejection = &self.rules.health.ejection;
         endpoint.breaker.disproved(permit, now, ejection);
-        self.opened(endpoint, now, None);
+        self.changed(endpoint, now, None);
     }
 
     /// A breaker closed.

@@ -115,6 +115,20 @@ fn needed(settings: &config::Outlier) -> u32 {
         .max(1)
 }
 
+/// Those of the backends that others may be compared with: they have enough requests, and are no
+/// suspects.
+pub(crate) fn peers(
+    samples: &[Option<Sample>],
+    is_suspect: &dyn Fn(usize) -> bool,
+    settings: &config::Outlier,
+) -> Vec<Option<Sample>> {
+    let least = settings.min_requests.max(1);
+    let counts = |(index, sample): (usize, &Option<Sample>)| {
+        sample.filter(|sample| sample.requests >= least && !is_suspect(index))
+    };
+    samples.iter().enumerate().map(counts).collect()
+}
+
 /// Judges every backend by one window; the positions are those of `samples`.
 ///
 /// `None` is a backend that is not available. Peers are the backends that have
@@ -127,16 +141,14 @@ pub(crate) fn judge(
     scatter: Scatter,
     settings: &config::Outlier,
 ) -> Vec<Verdict> {
-    let peer = |index: usize| {
-        samples[index].filter(|s| s.requests >= settings.min_requests.max(1) && !is_suspect(index))
-    };
-    let of_peers = || (0..samples.len()).filter_map(peer);
+    let candidates = peers(samples, is_suspect, settings);
+    let of_peers = || candidates.iter().flatten();
     let peers = Peers::new(of_peers().map(|one| one.mean)).without_slow(settings.ratio);
     let total: u64 = of_peers().map(|one| u64::from(one.requests)).sum();
     let average = total.checked_div(of_peers().count() as u64).unwrap_or(0);
     let peers_requests = u32::try_from(average).unwrap_or(u32::MAX);
     let verdict = |index: usize| {
-        let own = peer(index);
+        let own = candidates[index];
         let judged = own.or_else(|| {
             samples[index].filter(|s| is_suspect(index) && s.requests >= needed(settings))
         });

@@ -6,7 +6,7 @@
 //! owns it calls [`Overseer::tick`] with the present moment, so that all of it
 //! runs in virtual time as well.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -103,16 +103,12 @@ impl Overseer {
 
     /// Collects the answers since the last time; forgets backends that are gone.
     fn take_stock(&mut self, upstream: &Upstream) {
-        if self.watched.len() > upstream.members().len() {
-            let known = |address| {
-                upstream
-                    .members()
-                    .iter()
-                    .any(|m| m.endpoint.address() == address)
-            };
-            self.watched.retain(|&address, _| known(address));
+        let members = upstream.members();
+        if self.watched.len() > members.len() {
+            let known: HashSet<SocketAddr> = members.iter().map(|m| m.endpoint.address()).collect();
+            self.watched.retain(|address, _| known.contains(address));
         }
-        for member in upstream.members() {
+        for member in members {
             let sample = member.endpoint.tally.take();
             let watched = self.watched.entry(member.endpoint.address()).or_default();
             watched.window = watched.window.and(sample);
@@ -135,14 +131,14 @@ impl Overseer {
             samples.push(watched.course.gather(counts.then_some(window)));
             scatters.push(watched.course.scatter());
         }
-        let peers = samples.iter().zip(&suspects);
-        let peers = peers.filter_map(|(sample, suspect)| sample.filter(|_| !suspect));
-        let peers = peers.filter(|sample| sample.requests >= settings.min_requests);
-        if let Some(median) = Peers::new(peers.map(|sample| sample.mean)).median(None) {
+        let is_suspect = |index: usize| suspects[index];
+        let peers = outlier::peers(&samples, &is_suspect, settings);
+        let means = peers.into_iter().flatten().map(|sample| sample.mean);
+        if let Some(median) = Peers::new(means).median(None) {
             upstream.group.set_reference(median);
         }
         let scatter = Scatter::usual(scatters.into_iter()).unwrap_or_default();
-        let verdicts = outlier::judge(&samples, &|index| suspects[index], scatter, settings);
+        let verdicts = outlier::judge(&samples, &is_suspect, scatter, settings);
         for (member, verdict) in members.iter().zip(verdicts) {
             let watched = self.watched.entry(member.endpoint.address()).or_default();
             let step = watched.course.window(verdict, settings);
@@ -154,25 +150,14 @@ impl Overseer {
     }
 
     fn decide(&mut self, upstream: &Upstream, now: Moment) {
-        let [primaries, backups] = &upstream.tiers;
-        let mut members = available(primaries.members(&upstream.members));
-        if members.is_empty() {
-            members = available(backups.members(&upstream.members));
-        }
-        let in_flight = members.iter().map(|m| m.endpoint.in_flight() as usize);
-        let evidence = adaptive::Evidence {
-            in_flight: in_flight.sum(),
-            capacity: members.len() * upstream.cap as usize,
-            waiting: upstream.queue().waiting(),
-            backends: members.iter().map(|member| self.measured(member)).collect(),
-        };
+        let evidence = upstream.fixed.is_none().then(|| self.evidence(upstream));
         for watched in self.watched.values_mut() {
             watched.lately = Sample::default();
         }
-        if upstream.fixed.is_some() {
+        let Some(evidence) = evidence else {
             self.adaptive = None;
             return;
-        }
+        };
         let first = || Adaptive::new(upstream.algorithm());
         let adaptive = self.adaptive.get_or_insert_with(first);
         let Some(switch) = adaptive.decide(&evidence, now) else {
@@ -187,6 +172,22 @@ impl Overseer {
                 detail: switch.why,
             },
         );
+    }
+
+    /// What `adaptive` decides by.
+    fn evidence(&self, upstream: &Upstream) -> adaptive::Evidence {
+        let [primaries, backups] = &upstream.tiers;
+        let mut members = available(primaries.members(&upstream.members));
+        if members.is_empty() {
+            members = available(backups.members(&upstream.members));
+        }
+        let in_flight = members.iter().map(|m| m.endpoint.in_flight() as usize);
+        adaptive::Evidence {
+            in_flight: in_flight.sum(),
+            capacity: members.len() * upstream.cap as usize,
+            waiting: upstream.queue().waiting(),
+            backends: members.iter().map(|member| self.measured(member)).collect(),
+        }
     }
 
     fn measured(&self, member: &Member) -> Measured {
@@ -255,7 +256,6 @@ impl Upstream {
 
     fn cut(&self, endpoint: &Endpoint, now: Moment, share: f32, evidence: &outlier::Evidence) {
         endpoint.gate.set_cut(sixteen_bits(f64::from(share)));
-        self.schedule_probe(endpoint, now);
-        endpoint.settle(now, &self.rules, Some(evidence.to_string()));
+        self.changed(endpoint, now, Some(evidence.to_string()));
     }
 }

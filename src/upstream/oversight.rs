@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::breaker::Trip;
 use super::endpoint::Endpoint;
 use super::gate::{FULL, Verdict, Wish};
 use super::rules::Rules;
@@ -83,36 +82,27 @@ impl Upstream {
                 endpoint.warm_up(now, &self.rules);
             }
         }
-        if passed >= rise
-            && endpoint
-                .breaker
-                .open()
-                .is_some_and(|open| open.trip == Trip::Connect)
-            && endpoint.breaker.connected()
-        {
+        if passed >= rise && endpoint.breaker.connected() {
             endpoint.warm_up(now, &self.rules);
         }
-        self.schedule_probe(endpoint, now);
-        endpoint.settle(now, &self.rules, None);
+        self.changed(endpoint, now, None);
     }
 
     fn check_failed(&self, endpoint: &Endpoint, now: Moment, fall: u32, failure: CheckFailure) {
         let before = endpoint.checks.load(Ordering::Acquire);
         let failed = ((before >> FAILED_SHIFT) + 1).min(MOST_CHECKS);
-        endpoint
-            .checks
-            .store(failed << FAILED_SHIFT, Ordering::Release);
         let detail = match failure {
             CheckFailure::Refused => {
                 self.refused(endpoint, now);
-                endpoint
-                    .checks
-                    .store(failed << FAILED_SHIFT, Ordering::Release);
                 None
             }
             CheckFailure::Failed(words) => Some(words),
         };
-        if failed >= fall && endpoint.gate.load().verdict() != Verdict::Failing {
+        // After `refused`, which begins the count anew.
+        endpoint
+            .checks
+            .store(failed << FAILED_SHIFT, Ordering::Release);
+        if failed >= fall {
             endpoint.gate.set_verdict(Verdict::Failing);
         }
         endpoint.settle(now, &self.rules, detail);
@@ -137,8 +127,7 @@ impl Upstream {
         if wish == Wish::Active && before == Wish::Maintenance {
             endpoint.warm_up(now, &self.rules);
         }
-        self.schedule_probe(endpoint, now);
-        endpoint.settle(now, &self.rules, None);
+        self.changed(endpoint, now, None);
     }
 
     /// The member at this position reported itself; it leaves the rotation when `ttl` passes
@@ -155,8 +144,7 @@ impl Upstream {
         if late {
             endpoint.warm_up(now, &self.rules);
         }
-        self.schedule_probe(endpoint, now);
-        endpoint.settle(now, &self.rules, None);
+        self.changed(endpoint, now, None);
     }
 
     /// What is known about the member at this position; `None` where there is none.
@@ -199,25 +187,25 @@ impl Upstream {
 }
 
 impl Endpoint {
-    /// An upstream with these rules takes it up: for the first time, or once more after a change.
-    pub(super) fn take_up(&self, now: Moment, rules: &Rules) {
-        let is_new = !self.taken_up.swap(true, Ordering::AcqRel);
+    /// An upstream with these rules has it from now on.
+    pub(super) fn begin(&self, now: Moment, rules: &Rules) {
+        if rules.has_checks() && !rules.health.initially_up {
+            self.gate.set_verdict(Verdict::Unknown);
+        } else if self.joined {
+            self.warm_up(now, rules);
+        }
+        self.settle_silently(now);
+    }
+
+    /// The upstream has these rules from now on.
+    pub(super) fn adapt(&self, now: Moment, rules: &Rules) {
         if !rules.has_checks() {
             // A verdict of checks that are no longer made would stand forever.
             self.gate.set_verdict(Verdict::Passing);
-        } else if is_new && !rules.health.initially_up {
-            self.gate.set_verdict(Verdict::Unknown);
-        }
-        if is_new && self.joined && self.gate.load().verdict() == Verdict::Passing {
-            self.warm_up(now, rules);
         }
         if rules.health.outlier.is_none() {
             self.gate.set_cut(FULL);
         }
-        if is_new {
-            self.settle_silently(now);
-        } else {
-            self.settle(now, rules, None);
-        }
+        self.settle(now, rules, None);
     }
 }
