@@ -1,7 +1,7 @@
 //! The backend's response on its way to the client.
 
-use http::header::{self, HeaderName};
-use http::{StatusCode, Version};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Version};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -45,6 +45,9 @@ pub(super) fn receive(
         ));
     }
     record::attempt(recorder, ctx, Answer::Status(header.status), None);
+    if !upgraded && is_bodiless(session, header) {
+        done(ctx);
+    }
     if session.is_process_shutting_down() {
         session.set_keepalive(None);
     }
@@ -82,6 +85,24 @@ pub(super) fn body(session: &Session, end_of_stream: bool, ctx: &mut Context) ->
 /// Notes that the backend has given all of its answer.
 pub(super) fn answered(ctx: &mut Context) {
     ctx.times.answered = clock::now();
+    done(ctx);
+}
+
+fn done(ctx: &mut Context) {
+    if let Some(selection) = &mut ctx.attempts.selection {
+        selection.done();
+    }
+}
+
+/// Whether the header is all there is of an answer. Nobody says so of those whose header does not.
+fn is_bodiless(session: &Session, header: &ResponseHeader) -> bool {
+    let none = |length: &HeaderValue| length.as_bytes() == b"0";
+    session.req_header().method == Method::HEAD
+        || matches!(
+            header.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        )
+        || header.headers.get(header::CONTENT_LENGTH).is_some_and(none)
 }
 
 /// Tells the backend's live state how it did.

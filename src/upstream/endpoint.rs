@@ -175,7 +175,10 @@ impl Endpoint {
             .ok()?;
         self.group.slot_taken();
         self.picked_at.store(now.as_micros(), Ordering::Relaxed);
-        Some(Slot(Arc::clone(self)))
+        Some(Slot {
+            endpoint: Arc::clone(self),
+            taken: true,
+        })
     }
 
     /// Takes the place of the one probe of a breaker that is open.
@@ -202,18 +205,28 @@ impl Drop for Endpoint {
 
 /// A request in flight; dropping it frees the slot and wakes one request that waits.
 #[derive(Debug)]
-pub(crate) struct Slot(Arc<Endpoint>);
+pub(crate) struct Slot {
+    endpoint: Arc<Endpoint>,
+    taken: bool,
+}
 
 impl Slot {
-    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
+    pub(crate) const fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// Frees the slot before the drop does.
+    pub(crate) fn free(&mut self) {
+        if std::mem::take(&mut self.taken) {
+            self.endpoint.in_flight.fetch_sub(1, Ordering::SeqCst);
+            self.endpoint.group.slot_freed();
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.0.group.slot_freed();
+        self.free();
     }
 }
 
@@ -226,6 +239,10 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
+    pub(crate) const fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
     /// The right to decide, once.
     pub(crate) fn decide(&self) -> Option<Permit> {
         (!self.decided.swap(true, Ordering::AcqRel)).then_some(self.permit)

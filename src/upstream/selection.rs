@@ -28,8 +28,16 @@ impl Selection {
 
     /// The chosen backend.
     #[must_use]
-    pub fn endpoint(&self) -> &Arc<Endpoint> {
+    pub const fn endpoint(&self) -> &Arc<Endpoint> {
         self.slot.endpoint()
+    }
+
+    /// The backend has nothing more to do: its slot is free from now on, before the client has the
+    /// end of its answer and can send the next request. A probe keeps its slot until it is decided.
+    pub fn done(&mut self) {
+        if self.probe.is_none() {
+            self.slot.free();
+        }
     }
 
     /// The algorithm that was in force, also where the choice was not its own.

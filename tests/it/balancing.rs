@@ -331,11 +331,9 @@ fn a_full_upstream_without_a_queue_answers_at_once() {
     );
     gate.open();
     assert_eq!(first.response().status, 200);
-    // The client has its answer a moment before the place is given back.
-    crate::support::deadline::wait_until("the place is free again", || {
-        evenkeel.metric("evenkeel_backend_in_flight", &[]) < 0.5
-    });
-    assert_eq!(evenkeel.get("/").status, 200);
+    for _ in 0..50 {
+        assert_eq!(evenkeel.get("/").status, 200, "the place is free again");
+    }
 }
 
 #[test]
