@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use evenkeel::clock::Moment;
-use evenkeel::config::{self, Algorithm, HashKey, Percent};
+use evenkeel::config::{self, Algorithm};
 use evenkeel::request::Facts;
 use evenkeel::upstream::sticky::Signer;
 use evenkeel::upstream::{Ask, BuildContext, Journal, Resolved, Selection, Tried, Upstream};
@@ -20,32 +20,11 @@ use http::{HeaderMap, Method};
 const NOW: Moment = Moment::from_micros(1_000_000_000);
 
 fn settings(algorithm: Algorithm) -> config::Upstream {
-    config::Upstream {
-        name: "web".into(),
-        algorithm: config::Choice::Fixed(algorithm),
-        hash_key: HashKey::ClientIp,
-        backends: Vec::new(),
-        discovery: None,
-        sticky: None,
-        max_in_flight_per_backend: 1_024,
-        queue: config::Queue {
-            size: 0,
-            timeout: Duration::from_secs(1),
-        },
-        timeouts: config::Timeouts {
-            tunnel: Duration::from_hours(1),
-            connect: Duration::from_secs(5),
-            read: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-            idle: Duration::from_mins(1),
-        },
-        max_idle_per_backend: 64,
-        protocol: config::Protocol::Http1,
-        tls: None,
-        panic_threshold: Percent::from_hundredths(50.0).unwrap_or_default(),
-        slow_start: Duration::ZERO,
-        health: config::Health::default(),
-    }
+    let text = include_str!("../conf/minimal.yaml");
+    let config = config::load(text, "minimal.yaml", &|_| None);
+    let mut upstream = config.expect("it is valid").upstreams.remove(0);
+    upstream.algorithm = config::Choice::Fixed(algorithm);
+    upstream
 }
 
 fn resolved(index: u32) -> Resolved {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel::clock::Moment;
-use evenkeel::config::{self, Algorithm, Choice, HashKey, Percent};
+use evenkeel::config::{self, Algorithm, Choice};
 use evenkeel::request::Facts;
 use evenkeel::upstream::sticky::Signer;
 use evenkeel::upstream::{
@@ -389,34 +389,15 @@ fn resolved(number: u8, weight: u32) -> Resolved {
 }
 
 fn settings(scenario: &Scenario, algorithm: Choice, outliers: bool) -> config::Upstream {
-    let mut health = config::Health::default();
+    let text = include_str!("../../conf/minimal.yaml");
+    let config = config::load(text, "minimal.yaml", &|_| None);
+    let mut upstream = config.expect("it is valid").upstreams.remove(0);
+    upstream.algorithm = algorithm;
+    upstream.max_in_flight_per_backend = scenario.cap;
+    upstream.queue.size = scenario.queue;
+    upstream.queue.timeout = Duration::from_micros(PATIENCE);
     if !outliers {
-        health.outlier = None;
+        upstream.health.outlier = None;
     }
-    config::Upstream {
-        name: "web".into(),
-        algorithm,
-        hash_key: HashKey::ClientIp,
-        backends: Vec::new(),
-        discovery: None,
-        sticky: None,
-        max_in_flight_per_backend: scenario.cap,
-        queue: config::Queue {
-            size: scenario.queue,
-            timeout: Duration::from_micros(PATIENCE),
-        },
-        timeouts: config::Timeouts {
-            tunnel: Duration::from_hours(1),
-            connect: Duration::from_secs(5),
-            read: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-            idle: Duration::from_mins(1),
-        },
-        max_idle_per_backend: 64,
-        protocol: config::Protocol::Http1,
-        tls: None,
-        panic_threshold: Percent::HALF,
-        slow_start: Duration::ZERO,
-        health,
-    }
+    upstream
 }

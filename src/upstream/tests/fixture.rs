@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
 use crate::clock::Moment;
-use crate::config::{self, Algorithm, HashKey, Percent};
+use crate::config::{self, Algorithm, Percent};
 use crate::request::Facts;
 use crate::upstream::gate::Verdict;
 use crate::upstream::sticky::Signer;
@@ -21,37 +20,25 @@ static HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 pub(super) const NOW: Moment = Moment::from_micros(1_000_000_000);
 pub(super) const UNIX_NOW: u64 = 1_800_000_000;
 
+static DEFAULTS: LazyLock<config::Upstream> = LazyLock::new(|| {
+    let text = include_str!("../../../conf/minimal.yaml");
+    let config = config::load(text, "minimal.yaml", &|_| None);
+    config.unwrap().upstreams.remove(0)
+});
+
 pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
     config::Upstream {
-        name: "web".into(),
         algorithm: config::Choice::Fixed(algorithm),
-        hash_key: HashKey::ClientIp,
         backends: Vec::new(),
-        discovery: None,
-        sticky: None,
         max_in_flight_per_backend: 1_000_000,
-        queue: config::Queue {
-            size: 0,
-            timeout: Duration::from_secs(1),
-        },
-        timeouts: config::Timeouts {
-            tunnel: Duration::from_hours(1),
-            connect: Duration::from_secs(5),
-            read: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-            idle: Duration::from_mins(1),
-        },
-        max_idle_per_backend: 64,
-        protocol: config::Protocol::Http1,
-        tls: None,
         panic_threshold: Percent::NONE,
-        slow_start: Duration::ZERO,
         // The algorithms are tested by themselves; tests of health bring their own rules.
         health: config::Health {
             passive: None,
             outlier: None,
             ..config::Health::default()
         },
+        ..DEFAULTS.clone()
     }
 }
 
