@@ -135,7 +135,7 @@ fn a_draining_backend_keeps_its_clients_and_gets_no_new_ones() {
     load.more(150);
     let shots = load.stop();
     assert_eq!(shots.failed().len(), 0, "{:?}", shots.outcomes());
-    let during = shots.sent(drained, ending);
+    let during = shots.within(drained, ending);
     assert_eq!(during.of("b"), 0, "{:?}", during.by_second());
     assert!(shots.sent(active, Duration::MAX).of("b") >= 30);
     echoes(&mut websocket, "still there afterwards");

@@ -64,6 +64,13 @@ impl Shots {
         Self(self.0.iter().filter(inside).cloned().collect())
     }
 
+    /// Those that were sent after one moment and had ended before another. One that was sent just
+    /// before it may have been on its way for longer.
+    pub(crate) fn within(&self, from: Duration, until: Duration) -> Self {
+        let inside = |shot: &&Shot| from <= shot.sent && shot.ended < until;
+        Self(self.0.iter().filter(inside).cloned().collect())
+    }
+
     /// Those that this backend did not answer.
     pub(crate) fn without(&self, backend: &str) -> Self {
         let others = self.0.iter().filter(|shot| shot.backend != backend);
