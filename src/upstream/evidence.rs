@@ -9,7 +9,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::breaker::{Open, Permit, Trip};
+use super::breaker::{Open, Trip};
 use super::endpoint::{Endpoint, Probe};
 use super::event::EventKind;
 use super::failure::Failure;
@@ -44,17 +44,28 @@ impl Upstream {
         if let Some(passive) = &self.rules.health.passive {
             endpoint.failures.answered(now, passive);
         }
-        let Some(permit) = selection.probe.as_ref().and_then(Probe::decide) else {
-            return;
+        if let Some(probe) = &selection.probe {
+            self.decide(probe, now, true);
+        }
+    }
+
+    /// What a probe came to. Only the first decision counts; whether this was it.
+    pub(super) fn decide(&self, probe: &Probe, now: Moment, good: bool) -> bool {
+        let (endpoint, Some(permit)) = (probe.endpoint(), probe.decide()) else {
+            return false;
         };
-        match endpoint.breaker.open() {
-            // That it answered proves nothing; the overseer looks at how long it took.
-            Some(open) if open.trip == Trip::Latency => endpoint.breaker.release(permit),
-            Some(open) if endpoint.breaker.proved(permit, now) => {
-                self.returned(endpoint, open, now);
+        let breaker = &endpoint.breaker;
+        match breaker.open() {
+            _ if !good => {
+                breaker.disproved(permit, now, &self.rules.health.ejection);
+                self.changed(endpoint, now, None);
             }
+            // That it answered proves nothing; the overseer looks at how long it took.
+            Some(open) if open.trip == Trip::Latency => breaker.release(permit),
+            Some(open) if breaker.proved(permit, now) => self.returned(endpoint, open, now),
             _ => {}
         }
+        true
     }
 
     /// An attempt failed through the selected backend's fault.
@@ -68,8 +79,8 @@ impl Upstream {
             return;
         }
         endpoint.latency.penalise(now);
-        if let Some(permit) = selection.probe.as_ref().and_then(Probe::decide) {
-            self.disprove(endpoint, permit, now);
+        let probe = selection.probe.as_ref();
+        if probe.is_some_and(|probe| self.decide(probe, now, false)) {
             return;
         }
         let trip = self
@@ -146,15 +157,9 @@ impl Upstream {
         if let Some(from) = open.measured_from(&self.rules.health.ejection) {
             endpoint.group.explore_from(from);
         }
-        if open.trip != Trip::Connect || !self.rules.has_checks() {
-            endpoint.group.probe_from(open.until);
+        if let Some(from) = self.tried_from(open) {
+            endpoint.group.probe_from(from);
         }
-    }
-
-    fn disprove(&self, endpoint: &Endpoint, permit: Permit, now: Moment) {
-        let ejection = &self.rules.health.ejection;
-        endpoint.breaker.disproved(permit, now, ejection);
-        self.changed(endpoint, now, None);
     }
 
     /// A breaker closed.

@@ -23,6 +23,7 @@ pub use failure::Failure;
 pub use member::{Member, Resolved};
 pub use overseer::Overseer;
 pub use oversight::{CheckFailure, Mode, Status};
+pub use probing::Knock;
 pub use queue::{Freed, Full, Queue, Ticket};
 pub use select::Upstream;
 pub use selection::{PickReason, Selection, Unavailable};

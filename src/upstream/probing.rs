@@ -3,7 +3,10 @@
 //! A backend that gets nothing shows nothing, so one that was taken out, or whose
 //! share was cut, would stay out for good. Two paces bring it back. One whose
 //! ejection is over is tried by the next request, one at a time: if that fails it
-//! can mostly be repeated elsewhere. One that is slow is measured by one request
+//! can mostly be repeated elsewhere. But one that refused connections needs no
+//! request to show whether it is back, and if its machine is gone, whoever tries it
+//! waits for the whole of the connect timeout. So the control plane tries to connect
+//! ([`Upstream::knock`]), and requests only if it does not get round to it. One that is slow is measured by one request
 //! in [`EXPLORE_EVERY`] at most, too few for the 99th percentile to notice, and
 //! the one that waited longest first. That goes for suspects too: an algorithm
 //! that avoids a slow backend by itself would otherwise never learn that it
@@ -12,7 +15,8 @@
 use std::time::Duration;
 
 use super::ask::Ask;
-use super::breaker::Trip;
+use super::breaker::{Open, Trip};
+use super::endpoint::Probe;
 use super::gate::FULL;
 use super::select::Upstream;
 use super::selection::{PickReason, Selection};
@@ -23,7 +27,33 @@ const EXPLORE_EVERY: u64 = 200;
 /// How long a suspect goes without a request before it is measured.
 const STALE_AFTER: Duration = Duration::from_millis(500);
 
+/// How long requests leave it to the control plane to find out about a refused connection.
+pub(super) const KNOCK_FIRST: Duration = Duration::from_millis(250);
+
+/// The place of the one that tries whether a backend can be connected to again; dropping it leaves
+/// that open.
+#[derive(Debug)]
+pub struct Knock(Probe);
+
 impl Upstream {
+    /// The member at this position is to be connected to, to see whether it is back: it refused
+    /// connections, its pause is over, and nobody else finds out. Tell [`Self::knocked`].
+    #[must_use]
+    pub fn knock(&self, member: usize, now: Moment) -> Option<Knock> {
+        let endpoint = &self.members.get(member)?.endpoint;
+        let open = endpoint.breaker.open()?;
+        let due = open.trip == Trip::Connect && open.is_half_open(now);
+        if !due || self.rules.has_checks() || endpoint.is_barred(now) {
+            return None;
+        }
+        endpoint.take_probe().map(Knock)
+    }
+
+    /// Whether the connection came about.
+    pub fn knocked(&self, knock: &Knock, now: Moment, connected: bool) {
+        self.decide(&knock.0, now, connected);
+    }
+
     /// A backend that is due for a try. Not for a retry, which has been let down once.
     pub(super) fn select_probe(&self, ask: &Ask<'_>) -> Option<Selection> {
         if !ask.tried.is_empty() {
@@ -61,10 +91,17 @@ impl Upstream {
 
     fn is_half_open(&self, index: usize, now: Moment) -> bool {
         let open = self.members[index].endpoint.breaker.open();
-        open.is_some_and(|open| {
-            let by_requests = open.trip != Trip::Connect || !self.rules.has_checks();
-            by_requests && open.is_half_open(now)
-        })
+        open.and_then(|open| self.tried_from(open))
+            .is_some_and(|from| from <= now)
+    }
+
+    /// When requests may try a backend; `None` if they never do.
+    pub(super) fn tried_from(&self, open: Open) -> Option<Moment> {
+        match open.trip {
+            Trip::Connect if self.rules.has_checks() => None,
+            Trip::Connect => Some(open.until.after(KNOCK_FIRST)),
+            _ => Some(open.until),
+        }
     }
 
     fn is_to_be_measured(&self, index: usize, now: Moment) -> bool {

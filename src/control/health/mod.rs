@@ -27,6 +27,7 @@ use verdict::Verdict;
 
 mod grpc;
 mod http;
+mod knock;
 mod probe;
 mod schedule;
 mod verdict;
@@ -54,6 +55,7 @@ impl<T: Send + Sync + 'static> BackgroundService for HealthChecks<T> {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         tokio::select! {
             () = Rounds::new(&self.published, self.peer).run(&self.published) => {}
+            () = knock::run(&self.published, self.peer) => {}
             _ = shutdown.changed() => {}
         }
     }

@@ -5,6 +5,7 @@
 //! exceeds; so they have none here, and the whole of a check has one.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::Result;
@@ -60,11 +61,7 @@ impl Probes {
 
     async fn ask(&self, check: &ActiveCheck, target: Target<'_>, asked: SocketAddr) -> Result<()> {
         let mut peer = target.peer;
-        let place = Backend {
-            addr: PingoraAddr::Inet(asked),
-            weight: 1,
-            ext: Extensions::new(),
-        };
+        let place = place(PingoraAddr::Inet(asked));
         let connector = &self.http;
         match &check.probe {
             Probe::Http(probe) => {
@@ -93,9 +90,32 @@ impl Probes {
                 };
                 probe.check(&place).await
             }
-            Probe::Tcp if peer.is_tls() => HandshakeCheck { connector, peer }.check(&place).await,
-            Probe::Tcp => self.tcp.check(&place).await,
+            Probe::Tcp => self.reach(peer, &place).await,
         }
+    }
+
+    /// Whether a backend can be connected to within `limit`.
+    pub(super) async fn can_connect(&self, peer: HttpPeer, limit: Duration) -> bool {
+        let place = place(peer._address.clone());
+        let reached = tokio::time::timeout(limit, self.reach(peer, &place)).await;
+        matches!(reached, Ok(Ok(())))
+    }
+
+    async fn reach(&self, peer: HttpPeer, place: &Backend) -> Result<()> {
+        if peer.is_tls() {
+            let connector = &self.http;
+            HandshakeCheck { connector, peer }.check(place).await
+        } else {
+            self.tcp.check(place).await
+        }
+    }
+}
+
+fn place(addr: PingoraAddr) -> Backend {
+    Backend {
+        addr,
+        weight: 1,
+        ext: Extensions::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{ActiveCheck, HttpProbe, Percent, Probe};
 use crate::observe::metrics::Metrics;
 use crate::snapshot::Parts;
+use crate::state::State;
 use crate::upstream::sticky::Signer;
 use crate::upstream::{Journal, Member, Resolved};
 
@@ -107,6 +108,32 @@ async fn wait(connections: &mut mpsc::UnboundedReceiver<()>, count: usize) {
         let next = tokio::time::timeout(PATIENCE, connections.recv()).await;
         assert_eq!(next, Ok(Some(())));
     }
+}
+
+#[tokio::test]
+async fn a_backend_that_refused_is_knocked_at_and_comes_back_without_a_request() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let there = listener.local_addr().unwrap();
+    let metrics = Metrics::new();
+    let backends = [there, nobody().await];
+    let checked = snapshot(&backends, Some(active(LONG)), &metrics, &peer, None);
+    for member in 0..backends.len() {
+        let refused = Err(CheckFailure::Refused);
+        let upstream = &checked.groups()[0].upstream;
+        upstream.record_check(member, clock::now(), refused);
+    }
+    let unchecked = snapshot(&backends, None, &metrics, &peer, Some(&checked));
+    let published = Arc::new(Published::new(unchecked));
+    let current = published.load();
+    let upstream = &current.groups()[0].upstream;
+    let (_stop, _service) = run(&published, HttpPeer::clone);
+    let knocked = tokio::time::timeout(PATIENCE, listener.accept()).await;
+    assert!(knocked.is_ok());
+    let is_up = |member| upstream.status(member, clock::now()).unwrap().state == State::Up;
+    while !is_up(0) {
+        tokio::time::sleep(SHORT).await;
+    }
+    assert!(!is_up(1));
 }
 
 /// Runs the service; the sender stops it.

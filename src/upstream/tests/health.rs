@@ -232,6 +232,7 @@ impl World {
             self.finish();
             if self.steps.is_multiple_of(TICK_EVERY) {
                 self.overseer.tick(&Arc::clone(&self.upstream), self.now);
+                self.knock();
             }
             if self.steps.is_multiple_of(CHECK_EVERY) {
                 self.check();
@@ -240,6 +241,15 @@ impl World {
                 self.request();
             }
             self.audit();
+        }
+    }
+
+    fn knock(&self) {
+        for (member, resolved) in self.upstream.members().iter().enumerate() {
+            if let Some(knock) = self.upstream.knock(member, self.now) {
+                let refuses = self.truths[self.backend(address_of(resolved))] == Truth::Refusing;
+                self.upstream.knocked(&knock, self.now, !refuses);
+            }
         }
     }
 

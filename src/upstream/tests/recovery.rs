@@ -190,10 +190,8 @@ fn a_backend_that_comes_back_gets_its_share_bit_by_bit() {
         state(&upstream, 1, NOW),
         (State::Down, Reason::ConnectFailed)
     );
-    let probe = select(&upstream, at(1.0), 1).unwrap();
-    assert_eq!((probe.member(), probe.reason()), (1, PickReason::Probe));
-    upstream.connected(&probe, at(1.0));
-    drop(probe);
+    let knock = upstream.knock(1, at(1.0)).unwrap();
+    upstream.knocked(&knock, at(1.0), true);
     assert_eq!(
         state(&upstream, 1, at(1.0)),
         (State::Warming, Reason::SlowStart)
@@ -215,6 +213,45 @@ fn a_backend_that_comes_back_gets_its_share_bit_by_bit() {
         before = share;
     }
     assert_eq!(state(&upstream, 1, at(11.0)), (State::Up, Reason::Healthy));
+}
+
+#[test]
+fn no_request_tries_a_backend_that_the_control_plane_knocks_at() {
+    let upstream = build(&watched(), &primaries(&[1, 1]));
+    refuse(&upstream, 1, NOW);
+    assert!(upstream.knock(0, at(1.0)).is_none(), "it is up");
+    assert!(upstream.knock(1, at(0.9)).is_none(), "its pause goes on");
+    let mut now = at(1.0);
+    for pause in [2, 4, 8, 16, 30, 30] {
+        let knock = upstream.knock(1, now).unwrap();
+        assert!(upstream.knock(1, now).is_none(), "one at a time");
+        // It takes as long as the connect timeout to notice.
+        for tenths in 0..50 {
+            now = now.after(Duration::from_millis(100));
+            assert_eq!(select(&upstream, now, tenths).unwrap().member(), 0);
+        }
+        upstream.knocked(&knock, now, false);
+        assert_eq!(state(&upstream, 1, now).0, State::Down);
+        assert!(upstream.knock(1, now).is_none());
+        now = now.after(Duration::from_secs(pause));
+    }
+    let knock = upstream.knock(1, now).unwrap();
+    upstream.knocked(&knock, now, true);
+    assert_eq!(state(&upstream, 1, now).0, State::Up);
+}
+
+#[test]
+fn a_request_tries_a_backend_that_nobody_knocks_at() {
+    let upstream = build(&watched(), &primaries(&[1, 1]));
+    refuse(&upstream, 1, NOW);
+    drop(upstream.knock(1, at(1.0)));
+    for random in 0..50 {
+        assert_eq!(select(&upstream, at(1.2), random).unwrap().member(), 0);
+    }
+    let probe = select(&upstream, at(1.25), 1).unwrap();
+    assert_eq!((probe.member(), probe.reason()), (1, PickReason::Probe));
+    upstream.connected(&probe, at(1.25));
+    assert_eq!(state(&upstream, 1, at(1.25)).0, State::Up);
 }
 
 #[test]
