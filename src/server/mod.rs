@@ -32,6 +32,7 @@ use crate::control::discovery;
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Inherited, Lasting, Origin, Reconciler};
+use crate::control::timeline::Timeline;
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -93,6 +94,7 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
+        let timeline = Arc::new(Timeline::default());
         let origin = origin(&config)?;
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
@@ -133,7 +135,7 @@ impl Server {
             let admin = Admin::new(admin.clone(), reconciler, commands, Arc::clone(&lifecycle));
             pingora.add_service(background_service("admin", admin));
         }
-        let oversight = Oversight::new(&published, &metrics, events);
+        let oversight = Oversight::new(&published, &metrics, &timeline, events);
         pingora.add_service(background_service("oversight", oversight));
         let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
         pingora.add_service(background_service("health checks", checks));
