@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 /// Microseconds of monotonic time since the first call to [`now`] in this process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
 impl Moment {

@@ -9,4 +9,5 @@ pub mod reconcile;
 mod serve;
 pub mod steward;
 pub mod timeline;
+pub mod traffic;
 mod words;

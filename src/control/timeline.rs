@@ -371,7 +371,7 @@ mod tests {
         for happening in &happenings {
             timeline.note_at(1_763_733_000_123, happening.clone());
         }
-        let found: Vec<_> = timeline.last(10).iter().map(|entry| json!(entry)).collect();
+        let found: Vec<_> = timeline.last(10).iter().map(|entry| json!(**entry)).collect();
         let at = 1_763_733_000.123;
         let expected = [
             json!({"id": 1, "at": at, "kind": "backend", "upstream": "web", "backend": "a:1",
