@@ -6,5 +6,6 @@ pub mod exposition;
 pub mod health;
 pub mod lifecycle;
 pub mod reconcile;
+pub mod reload;
 mod serve;
 pub mod steward;

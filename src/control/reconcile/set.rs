@@ -15,6 +15,8 @@ use crate::clock::Moment;
 use crate::config::{self, Discovery};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
 
+mod reconfigure;
+
 /// How long an expired backend stays in the set, out of the rotation: long enough to be seen, and
 /// to come back with what was measured about it.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -91,9 +93,7 @@ impl Set {
         Self {
             upstream: config.name.clone(),
             configured,
-            registry: config
-                .discovery
-                .map(|Discovery::Registry { max_backends }| max_backends),
+            registry: registry(config),
             registered: BTreeMap::new(),
             wishes: HashMap::new(),
         }
@@ -332,6 +332,12 @@ impl Set {
     pub(super) fn next_look(&self) -> Option<Moment> {
         self.registered.values().map(|one| one.look).min()
     }
+}
+
+/// The most backends that may register; `None` where the upstream takes none.
+fn registry(config: &config::Upstream) -> Option<usize> {
+    let registry = |Discovery::Registry { max_backends }| max_backends;
+    config.discovery.map(registry)
 }
 
 /// The address to use: the one in use where it is still right, or cannot be looked up now.
