@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod observation;
 mod registry;
+mod reload;
 mod retries;
 mod routes;
 mod strictness;
