@@ -2,6 +2,7 @@
 //!
 //! Each module is a behaviour. Nothing needs a network, a fixed port or a set-up step.
 
+mod admin_api;
 mod balancing;
 mod draining;
 mod forwarding;
@@ -12,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod observation;
 mod registry;
+mod reload;
 mod retries;
 mod routes;
 mod strictness;

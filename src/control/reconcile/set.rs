@@ -12,8 +12,11 @@ use super::command::{
     Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Weighing,
 };
 use crate::clock::Moment;
-use crate::config::{self, Discovery};
+use crate::config::{self, Choice, Discovery};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
+
+mod reconfigure;
+mod told;
 
 /// How long an expired backend stays in the set, out of the rotation: long enough to be seen, and
 /// to come back with what was measured about it.
@@ -32,6 +35,10 @@ const MAX_WISHES: usize = 2 * MAX_MEMBERS;
 #[derive(Debug)]
 pub(super) struct Set {
     upstream: String,
+    /// What the configuration chooses by.
+    choice: Choice,
+    /// What the operator wants instead.
+    algorithm: Option<Choice>,
     configured: Vec<Resolved>,
     /// The most backends that may register; `None` takes none.
     registry: Option<usize>,
@@ -90,10 +97,10 @@ impl Set {
     pub(super) fn new(config: &config::Upstream, configured: Vec<Resolved>) -> Self {
         Self {
             upstream: config.name.clone(),
+            choice: config.algorithm,
+            algorithm: None,
             configured,
-            registry: config
-                .discovery
-                .map(|Discovery::Registry { max_backends }| max_backends),
+            registry: registry(config),
             registered: BTreeMap::new(),
             wishes: HashMap::new(),
         }
@@ -332,6 +339,12 @@ impl Set {
     pub(super) fn next_look(&self) -> Option<Moment> {
         self.registered.values().map(|one| one.look).min()
     }
+}
+
+/// The most backends that may register; `None` where the upstream takes none.
+fn registry(config: &config::Upstream) -> Option<usize> {
+    let registry = |Discovery::Registry { max_backends }| max_backends;
+    config.discovery.map(registry)
 }
 
 /// The address to use: the one in use where it is still right, or cannot be looked up now.

@@ -16,7 +16,9 @@ use prometheus::{Registry, TextEncoder};
 
 pub use cell::{Counter, Histogram, LATENCY_BOUNDS, OVERHEAD_BOUNDS};
 pub use family::{Family, Kind, documentation};
-pub use handles::{Answer, BackendMetrics, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics};
+pub use handles::{
+    Answer, BackendMetrics, Counts, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics,
+};
 pub use live::{Live, LiveSource};
 
 mod cell;
@@ -135,6 +137,20 @@ impl Metrics {
             .get(key, || BackendMetrics::new(upstream, name))
     }
 
+    /// Calls `each` with what was counted of the requests of each route and upstream, either of
+    /// which may be [`NONE`].
+    pub fn counts(&self, mut each: impl FnMut(&str, &str, &Counts)) {
+        for ((route, upstream), durations) in self.store.durations.held() {
+            each(&route, &upstream, &durations.counts());
+        }
+    }
+
+    /// Exposes the series of a backend no more: it has left. Asked for again, they begin at 0.
+    pub fn forget_backend(&self, upstream: &str, name: &str) {
+        let key = (upstream.to_owned(), name.to_owned());
+        self.store.backends.forget(&key);
+    }
+
     /// The count of access log lines lost, for the log to add to.
     #[must_use]
     pub fn access_log_dropped(&self) -> Arc<Counter> {
@@ -149,6 +165,11 @@ impl Metrics {
     /// A valid configuration was loaded, at this Unix time.
     pub fn config_loaded(&self, unix_seconds: f64) {
         self.store.config_loaded(unix_seconds);
+    }
+
+    /// Another configuration was loaded in the place of the one before, at this Unix time.
+    pub fn config_reloaded(&self, unix_seconds: f64) {
+        self.store.config_reloaded(unix_seconds);
     }
 
     /// A configuration was refused; the one before it stays in force.
