@@ -14,7 +14,7 @@ const REFERENCE: &str = include_str!("../../../conf/reference.yaml");
 
 const MUTATIONS: u64 = 100;
 
-/// Numbers that look random and are the same in every run (SplitMix64).
+/// Numbers that look random and are the same in every run (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
