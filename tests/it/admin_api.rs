@@ -1,5 +1,6 @@
 //! The admin API: what it shows, what it changes, and what it tells of that.
 
+mod config;
 mod events;
 mod numbers;
 mod writes;

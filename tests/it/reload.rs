@@ -9,7 +9,7 @@ mod refusals;
 
 use crate::support::{Backend, Client, Evenkeel, Reply};
 
-/// A backend that takes WebSockets and echoes what comes through them.
+/// A backend that takes upgrades and echoes what comes through them.
 fn echo() -> Backend {
     Backend::start(|request| match request.header("upgrade") {
         Some(_) => Reply::raw(

@@ -73,7 +73,10 @@ fn hash(text: &str) -> String {
 
 fn version(text: &str) -> Tag {
     let digest = Sha256::digest(text.as_bytes());
-    Tag(digest.iter().take(8).fold(0, |all, &byte| (all << 8) | u64::from(byte)))
+    Tag(digest
+        .iter()
+        .take(8)
+        .fold(0, |all, &byte| (all << 8) | u64::from(byte)))
 }
 
 /// `GET /api/v1/config`.

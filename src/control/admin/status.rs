@@ -69,7 +69,11 @@ pub(super) async fn status<T>(State(api): State<Arc<Api<T>>>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         started: api.started.unix_millis as f64 / 1e3,
         uptime: round::seconds(now.since(api.started.at)),
-        config: api.seen.reloads.as_ref().map(|all| Loaded::of(&all.status())),
+        config: api
+            .seen
+            .reloads
+            .as_ref()
+            .map(|all| Loaded::of(&all.status())),
         traffic: traffic(api.seen.traffic.requests(), in_flight, connections),
         health: headline(&pools(&snapshot, now), is_draining, &evidence),
         upstreams: groups.len(),

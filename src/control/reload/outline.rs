@@ -5,7 +5,9 @@
 //! Backends are left to [`plan`](super::plan), because there may be thousands.
 
 use super::value::{Keys, duration, percent, size};
-use crate::config::{AccessLog, Admin, Config, Listener, LogFormat, LogPath, Metrics, Server};
+use crate::config::{
+    AccessLog, Admin, Config, Listener, LogFormat, LogPath, Metrics, Secret, Server,
+};
 pub(super) use item::Item;
 use route::route;
 use upstream::upstream;
@@ -46,7 +48,7 @@ fn server(server: &Server) -> Item {
     keys.say("workers", workers);
     keys.say("drain_timeout", duration(*drain_timeout));
     keys.say("max_connections", max_connections);
-    keys.hide("secret", secret.as_ref().map(|secret| secret.expose()));
+    keys.hide("secret", secret.as_ref().map(Secret::expose));
     Item {
         kind: "server",
         path: "server".to_owned(),
@@ -92,16 +94,12 @@ fn listener(listener: &Listener) -> Item {
 
 fn metrics(metrics: &Metrics) -> Item {
     let Metrics { address, token } = metrics;
-    endpoint(
-        "metrics",
-        address,
-        token.as_ref().map(|token| token.expose()),
-    )
+    endpoint("metrics", address, token.as_ref().map(Secret::expose))
 }
 
 fn admin(admin: &Admin) -> Item {
     let Admin { address, token } = admin;
-    endpoint("admin", address, token.as_ref().map(|token| token.expose()))
+    endpoint("admin", address, token.as_ref().map(Secret::expose))
 }
 
 fn endpoint(kind: &'static str, address: &std::net::SocketAddr, token: Option<&[u8]>) -> Item {

@@ -1,6 +1,6 @@
 //! What a configuration would change: added, changed, removed, or only in a new process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -137,10 +137,10 @@ fn keys(item: &Item, before: &Keys, changes: &mut Vec<Change>) {
     let names = item.keys.0.iter().map(|(name, _)| name.as_str());
     let gone = before.0.iter().map(|(name, _)| name.as_str());
     let gone = gone.filter(|name| !new.contains_key(name));
-    let mut told = BTreeMap::new();
+    let mut told = HashSet::new();
     for name in names.chain(gone) {
         let (old, new) = (old.get(name), new.get(name));
-        if old != new && told.insert(name, ()).is_none() {
+        if old != new && told.insert(name) {
             changes.push(Change {
                 what: format!("{} changed", item.kind),
                 path: format!("{}.{name}", item.path),

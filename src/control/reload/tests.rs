@@ -43,9 +43,9 @@ impl Bench {
         let (mut reconciler, commands) =
             Reconciler::new(first, lasting, &Inherited::default(), Moment::ZERO);
         let published = Arc::clone(reconciler.published());
-        let (adapted, told) = (Arc::default(), Arc::default());
-        let (adapts, tells): (Arc<Mutex<Vec<usize>>>, Arc<Mutex<Vec<String>>>) =
-            (Arc::clone(&adapted), Arc::clone(&told));
+        let adapted = Arc::<Mutex<Vec<usize>>>::default();
+        let told = Arc::<Mutex<Vec<String>>>::default();
+        let (adapts, tells) = (Arc::clone(&adapted), Arc::clone(&told));
         let means = Means {
             loads: reconciler.loads(),
             loader: Box::new(move |config| {

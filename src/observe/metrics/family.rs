@@ -156,7 +156,7 @@ Generated from `src/observe/metrics/family.rs`; a test compares the two.
 
 `GET /metrics` answers in the Prometheus text format. Units are seconds and bytes; there are no averages.
 A series appears with its first event; only counters whose zero says something (bytes, the retry budget, connection
-reuse, lost log lines) and one-hot gauges are there from the start. The series of a backend, route or upstream that
+reuse, lost log lines, reloads) and one-hot gauges are there from the start. The series of a backend, route or upstream that
 leaves the configuration leave with it; those that stay keep their counts.
 
 ";

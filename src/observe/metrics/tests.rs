@@ -220,6 +220,8 @@ fn nothing_is_exposed_that_never_happened() {
             ),
             r#"evenkeel_bytes_total{listener="web",direction="in"} 0"#,
             r#"evenkeel_bytes_total{listener="web",direction="out"} 0"#,
+            r#"evenkeel_config_reloads_total{result="applied"} 0"#,
+            r#"evenkeel_config_reloads_total{result="refused"} 0"#,
             r#"evenkeel_pool_reuse_total{upstream="api",reused="false"} 0"#,
             r#"evenkeel_pool_reuse_total{upstream="api",reused="true"} 0"#,
             r#"evenkeel_retry_budget_exhausted_total{upstream="api"} 0"#,

@@ -10,6 +10,8 @@
 //! gets turns in proportion to its weight. After [`MAX_TURNS`] such turns the
 //! backend is drawn at random by weight, in the same proportions.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::round_robin::MAX_TURNS;
@@ -57,28 +59,83 @@ impl Balancer for WeightedRoundRobin {
     }
 }
 
-/// Costs the number of backends times the length of the sequence, off the request path.
+/// Backends of the same weight: whoever of them had the fewest turns has the most credit, so they
+/// take turns among themselves, and only one of them has to be looked at.
+struct Equals {
+    weight: i64,
+    /// Their positions, ascending.
+    members: Vec<u16>,
+    /// Whose turn it is.
+    next: usize,
+    /// Turns that each has had, those before `next` one more.
+    rounds: i64,
+}
+
+/// Costs the length of the sequence times the number of different weights, of which that length
+/// allows 361, off the request path.
 fn smooth(weights: &[u32]) -> Box<[u16]> {
+    let mut by_weight: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
+    for (index, &weight) in weights.iter().enumerate() {
+        let index = u16::try_from(index).expect("an upstream has at most MAX_MEMBERS members");
+        by_weight.entry(weight).or_default().push(index);
+    }
+    let equals = by_weight.into_iter().map(|(weight, members)| Equals {
+        weight: i64::from(weight),
+        members,
+        next: 0,
+        rounds: 0,
+    });
+    let mut equals: Vec<Equals> = equals.collect();
     let total: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
-    let mut credit = vec![0_i64; weights.len()];
     let mut sequence = Vec::new();
-    for _ in 0..total {
-        let mut richest = 0;
-        for index in 0..weights.len() {
-            credit[index] += i64::from(weights[index]);
-            if credit[index] > credit[richest] {
-                richest = index;
-            }
+    for turn in 1..=total {
+        let credit = |one: &&mut Equals| {
+            let credit = turn * one.weight - total * one.rounds;
+            (credit, Reverse(one.members[one.next]))
+        };
+        let Some(richest) = equals.iter_mut().max_by_key(credit) else {
+            break;
+        };
+        sequence.push(richest.members[richest.next]);
+        richest.next += 1;
+        if richest.next == richest.members.len() {
+            richest.next = 0;
+            richest.rounds += 1;
         }
-        credit[richest] -= total;
-        sequence.push(u16::try_from(richest).expect("an upstream has at most MAX_MEMBERS members"));
     }
     sequence.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::smooth;
+
+    /// The same, as it is defined: everybody gains its weight, the richest pays the total.
+    fn defined(weights: &[u32]) -> Vec<u16> {
+        let total: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
+        let mut credit = vec![0_i64; weights.len()];
+        let turn = |_| {
+            for (credit, &weight) in credit.iter_mut().zip(weights) {
+                *credit += i64::from(weight);
+            }
+            let most = *credit.iter().max().unwrap();
+            let richest = credit.iter().position(|&one| one == most).unwrap();
+            credit[richest] -= total;
+            u16::try_from(richest).unwrap()
+        };
+        (0..total).map(turn).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn equal_weights_together_give_the_sequence_of_each_alone(
+            weights in proptest::collection::vec(1..9_u32, 1..20)
+        ) {
+            prop_assert_eq!(smooth(&weights).into_vec(), defined(&weights));
+        }
+    }
 
     #[test]
     fn spreads_the_heavy_backend() {

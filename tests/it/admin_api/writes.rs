@@ -167,5 +167,8 @@ fn an_address_for_others_without_a_token_ends_the_start() {
     let evenkeel = Evenkeel::launch(&yaml, &[]);
     assert_eq!(evenkeel.process().exit_within(PATIENCE).code(), Some(1));
     let said = evenkeel.process().stderr();
-    assert!(said.contains("0.0.0.0:9 can be reached from other machines"), "{said}");
+    assert!(
+        said.contains("0.0.0.0:9 can be reached from other machines"),
+        "{said}"
+    );
 }

@@ -1,5 +1,7 @@
 //! Backends over a reload: what is under way goes on, whoever comes and goes.
 
+#![expect(clippy::float_cmp, reason = "counts and weights, which are whole")]
+
 use std::time::Duration;
 
 use super::{echo, echoes, websocket};

@@ -82,9 +82,10 @@ fn a_new_listener_needs_a_new_process_and_gets_one() {
         new.address()
     );
     evenkeel.reload(&setup.yaml().replace("listeners:\n", &more));
-    let told = evenkeel.process().stderr();
     let expected = format!("listener added: listeners.new: {}", new.address());
-    assert!(told.contains(&expected), "{told}");
+    wait_until(&expected, || {
+        evenkeel.process().stderr().contains(&expected)
+    });
     assert!(!is_listening(new.address()));
     assert_eq!(evenkeel.get("/").text(), "a");
     let client = |load: &Load| {
@@ -129,6 +130,8 @@ fn the_access_log_follows_the_file_and_stays_where_it_is() {
     wait_until("it is logged", || {
         evenkeel.process().stdout().contains("GET /in-text")
     });
-    let told = evenkeel.process().stderr();
-    assert!(told.contains("access_log.path: stdout -> stderr"), "{told}");
+    let told = || evenkeel.process().stderr();
+    wait_until("the path is told", || {
+        told().contains("access_log.path: stdout -> stderr")
+    });
 }

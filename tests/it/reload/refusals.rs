@@ -1,6 +1,6 @@
 //! A wrong file: refused whole, told whole, and without a consequence.
 
-use crate::support::deadline::PATIENCE;
+use crate::support::deadline::{PATIENCE, wait_until};
 use crate::support::{Backend, Evenkeel, Process, Setup};
 
 fn success(evenkeel: &Evenkeel) -> f64 {
@@ -29,10 +29,12 @@ fn a_bad_file_leaves_everything_as_it_is_and_says_all_that_is_wrong() {
     let file = evenkeel.config_file().to_str().expect("a path in UTF-8");
     let check = Process::evenkeel(&["check", file]);
     assert_eq!(check.exit_within(PATIENCE).code(), Some(1));
-    let (said, told) = (check.stderr(), evenkeel.process().stderr());
+    let said = check.stderr();
     assert_eq!(said.lines().count(), 3, "{said}");
     for line in said.lines() {
-        assert_eq!(told.matches(line).count(), 1, "{line}\n{told}");
+        let told = || evenkeel.messages().into_iter().filter(|told| told == line);
+        wait_until(line, || told().next().is_some());
+        assert_eq!(told().count(), 1, "{line}");
     }
     evenkeel.reload(&Setup::new(&[&b]).yaml());
     assert!(success(&evenkeel) > 0.0 && timestamp(&evenkeel) >= started);
@@ -46,8 +48,10 @@ fn a_certificate_that_is_missing_refuses_the_reload() {
     let evenkeel = Setup::new(&[&a]).start();
     let tls = "tls: { enabled: true, ca: \"/nowhere/authorities.pem\" }";
     assert!(!evenkeel.try_reload(&Setup::new(&[&b]).upstream(tls).yaml()));
-    let told = evenkeel.process().stderr();
-    assert!(told.contains("/nowhere/authorities.pem"), "{told}");
+    let told = || evenkeel.process().stderr();
+    wait_until("it is named", || {
+        told().contains("/nowhere/authorities.pem")
+    });
     assert_eq!(evenkeel.get("/").text(), "a");
 }
 
@@ -60,8 +64,8 @@ fn a_name_that_cannot_be_looked_up_refuses_the_reload() {
         .yaml()
         .replace(&address, "nobody.invalid:80");
     assert!(!evenkeel.try_reload(&yaml));
-    let told = evenkeel.process().stderr();
-    assert!(told.contains("nobody.invalid:80"), "{told}");
+    let told = || evenkeel.process().stderr();
+    wait_until("it is named", || told().contains("nobody.invalid:80"));
     assert_eq!(evenkeel.get("/").text(), "a");
 }
 
@@ -70,7 +74,8 @@ fn a_file_that_is_gone_is_told_and_changes_nothing() {
     let a = Backend::named("a");
     let evenkeel = Setup::new(&[&a]).start();
     std::fs::remove_file(evenkeel.config_file()).expect("it was there");
-    crate::support::deadline::wait_until("it is noticed", || evenkeel.reloads().1 > 0.0);
-    assert!(evenkeel.process().stderr().contains("cannot be read"));
+    wait_until("it is noticed", || evenkeel.reloads().1 > 0.0);
+    let told = || evenkeel.process().stderr();
+    wait_until("it is told", || told().contains("cannot be read"));
     assert_eq!(evenkeel.get("/").text(), "a");
 }

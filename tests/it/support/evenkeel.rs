@@ -301,6 +301,17 @@ impl Evenkeel {
         })
     }
 
+    /// What the process log says so far, without what goes around it.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let stderr = self.process.stderr();
+        let lines = stderr
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines
+            .filter_map(|line| Some(line["message"].as_str()?.to_owned()))
+            .collect()
+    }
+
     /// The process.
     pub(crate) fn process(&self) -> &Process {
         &self.process

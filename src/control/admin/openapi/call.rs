@@ -100,7 +100,7 @@ impl Call {
 
     /// It takes a configuration.
     pub(super) fn yaml(mut self) -> Self {
-        let schema = json!({ "type": "string", "contentMediaType": "application/yaml" });
+        let schema = json!({ "description": "As `evenkeel schema` prints its schema." });
         self.body = Some(json!({
             "required": true,
             "description": "A configuration file, at most 1 MiB.",

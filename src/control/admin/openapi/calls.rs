@@ -82,7 +82,7 @@ fn events(schemas: &mut Schemas) -> Call {
             "name": "Last-Event-ID",
             "in": "header",
             "description": "As `after`, and above it; browsers send it.",
-            "schema": { "type": "string", "pattern": "^[0-9]{1,18}$" },
+            "schema": { "type": "string", "pattern": "^[0-9]{0,18}$" },
         }))
         .answers_with(
             StatusCode::OK,
@@ -126,7 +126,7 @@ fn upstream(schemas: &mut Schemas) -> Call {
 }
 
 fn config() -> Call {
-    let yaml = json!({ "type": "string", "contentMediaType": "application/yaml" });
+    let yaml = json!({ "description": "A configuration." });
     Call::new("get", CONFIG, "config", "The configuration in force")
         .says("As it was written, but with `<masked>` where secrets are.")
         .answers_with(
@@ -152,19 +152,34 @@ fn replace(schemas: &mut Schemas) -> Call {
 
 fn plan(schemas: &mut Schemas) -> Call {
     let plan = schemas.written::<Plan>();
-    Call::new("post", "/api/v1/config/plan", "planConfig", "What another configuration would change")
-        .says("Nothing is changed.")
-        .yaml()
-        .answers(StatusCode::OK, "What it would change.", &plan)
-        .refuses(&[Code::NoConfigFile, Code::InvalidConfig, Code::Ending])
+    Call::new(
+        "post",
+        "/api/v1/config/plan",
+        "planConfig",
+        "What another configuration would change",
+    )
+    .says("Nothing is changed.")
+    .yaml()
+    .answers(StatusCode::OK, "What it would change.", &plan)
+    .refuses(&[Code::NoConfigFile, Code::InvalidConfig, Code::Ending])
 }
 
 fn reload(schemas: &mut Schemas) -> Call {
     let plan = schemas.written::<Plan>();
-    Call::new("post", "/api/v1/reload", "reload", "Reads the file again and goes over to what it says")
-        .conditional()
-        .answers_tagged("What changed.", &plan)
-        .refuses(&[Code::InvalidRequest, Code::NoConfigFile, Code::InvalidConfig, Code::Ending])
+    Call::new(
+        "post",
+        "/api/v1/reload",
+        "reload",
+        "Reads the file again and goes over to what it says",
+    )
+    .conditional()
+    .answers_tagged("What changed.", &plan)
+    .refuses(&[
+        Code::InvalidRequest,
+        Code::NoConfigFile,
+        Code::InvalidConfig,
+        Code::Ending,
+    ])
 }
 
 fn change_upstream(schemas: &mut Schemas) -> Call {

@@ -150,7 +150,7 @@ mod tests {
         let mut set = set();
         report(&mut set, "a", 20);
         let taken = reconfigured(set, |one| {
-            "192.0.2.20:1".clone_into(&mut one.backends[0].address)
+            "192.0.2.20:1".clone_into(&mut one.backends[0].address);
         });
         assert!(!has(&taken, "a") && has(&taken, "192.0.2.20:1"));
         let records = taken.records();
