@@ -4,5 +4,4 @@ pub mod cases;
 pub mod check;
 pub mod explain;
 pub mod run;
-pub mod sample;
 pub mod schema;

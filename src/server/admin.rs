@@ -11,12 +11,14 @@ use crate::config;
 use crate::control::admin::{self, Api};
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Reconciler};
+use crate::observe::Decisions;
 use crate::proxy::Transport;
 
 /// Runs the reconciler and serves the admin API for as long as the process lives.
 pub(super) struct Admin {
     endpoint: config::Admin,
     lifecycle: Arc<Lifecycle>,
+    decisions: Arc<Decisions>,
     /// Taken by the one start.
     parts: Mutex<Option<(Reconciler<Transport>, Commands)>>,
 }
@@ -27,10 +29,12 @@ impl Admin {
         reconciler: Reconciler<Transport>,
         commands: Commands,
         lifecycle: Arc<Lifecycle>,
+        decisions: Arc<Decisions>,
     ) -> Self {
         Self {
             endpoint,
             lifecycle,
+            decisions,
             parts: Mutex::new(Some((reconciler, commands))),
         }
     }
@@ -71,7 +75,8 @@ impl BackgroundService for Admin {
         let published = Arc::clone(reconciler.published());
         let lifecycle = Arc::clone(&self.lifecycle);
         let token = self.endpoint.token.clone();
-        let api = Api::new(published, commands.clone(), lifecycle, token);
+        let decisions = Arc::clone(&self.decisions);
+        let api = Api::new(published, commands.clone(), lifecycle, decisions, token);
         tokio::join!(reconciler.run(), self.serve(api), self.hold(commands));
     }
 }

@@ -130,7 +130,9 @@ impl Server {
         pingora.add_service(background_service("control", control));
         let lifecycle = Arc::new(Lifecycle::default());
         if let Some(admin) = &config.admin {
-            let admin = Admin::new(admin.clone(), reconciler, commands, Arc::clone(&lifecycle));
+            let lifecycle = Arc::clone(&lifecycle);
+            let decisions = Arc::clone(recorder.decisions());
+            let admin = Admin::new(admin.clone(), reconciler, commands, lifecycle, decisions);
             pingora.add_service(background_service("admin", admin));
         }
         let oversight = Oversight::new(&published, &metrics, events);

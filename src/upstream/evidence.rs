@@ -250,7 +250,7 @@ impl Endpoint {
     }
 
     /// What the sources add up to; where several object, the one that is hardest to overcome.
-    fn derive(&self, now: Moment) -> (State, Reason) {
+    pub(super) fn derive(&self, now: Moment) -> (State, Reason) {
         let gating = self.gate.load();
         if gating.wish() == Wish::Maintenance {
             return (State::Maintenance, Reason::Operator);

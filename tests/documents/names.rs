@@ -230,6 +230,7 @@ fn every_error_of_the_admin_api_is_explained() {
     let document = read("docs/admin-api.md");
     let lines = document.prose.iter().map(|(_, line)| line.as_str());
     let table = lines.skip_while(|line| *line != "| code | status | when |");
+    let table = table.take_while(|line| line.starts_with('|'));
     let rows: Vec<&str> = table.filter(|line| line.starts_with("| `")).collect();
     for (row, code) in rows.iter().zip(Code::ALL) {
         let start = format!("| `{}` | {} | ", code.label(), code.status().as_u16());

@@ -4,6 +4,7 @@
 
 mod balancing;
 mod draining;
+mod explain;
 mod forwarding;
 mod health;
 mod health_checks;

@@ -9,6 +9,8 @@
 //! | `PATCH /api/v1/upstreams/{u}/backends/{b}` | weight, draining, maintenance |
 //! | `PUT /api/v1/upstreams/{u}/backends/{b}/heartbeat` | registers a backend, or renews it |
 //! | `DELETE /api/v1/upstreams/{u}/backends/{b}/heartbeat` | takes it out again |
+//! | `GET /api/v1/explain` | where a request would go at this moment, and why |
+//! | `GET /api/v1/decisions` | the last sampled picks, with who else could have been picked |
 //!
 //! It reads the published snapshot and hands every change to the reconciler, so
 //! nothing here decides or keeps anything. The two probes ask for no token: an
@@ -44,6 +46,7 @@ mod answer;
 mod api;
 pub mod client;
 mod code;
+mod explain;
 pub mod inherit;
 mod input;
 mod view;
@@ -83,6 +86,8 @@ where
             "/api/v1/upstreams/{upstream}/backends/{backend}/heartbeat",
             put(write::heartbeat::<T>).delete(write::leave::<T>),
         )
+        .route("/api/v1/explain", get(explain::explain::<T>))
+        .route("/api/v1/decisions", get(explain::decisions::<T>))
         .route_layer(from_fn_with_state(Arc::clone(&api), guard::<T>))
         .route_layer(from_fn(audit));
     Router::new()

@@ -35,6 +35,7 @@ impl Fixture {
             Arc::clone(&published),
             commands,
             Arc::clone(&lifecycle),
+            Arc::default(),
             token,
         );
         let peer = Peer("127.0.0.1:1".parse().expect("an address"));

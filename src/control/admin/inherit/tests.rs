@@ -19,7 +19,14 @@ async fn api() -> (config::Admin, Commands) {
     tokio::spawn(async move { reconciler.run().await });
     let token = Some(Secret::new("secret".to_owned()));
     let lifecycle = std::sync::Arc::new(Lifecycle::default());
-    let api = Api::new(published, commands.clone(), lifecycle, token.clone());
+    let decisions = std::sync::Arc::default();
+    let api = Api::new(
+        published,
+        commands.clone(),
+        lifecycle,
+        decisions,
+        token.clone(),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, api, std::future::pending()));
