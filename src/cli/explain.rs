@@ -34,7 +34,7 @@ pub struct Options {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", required_unless_present = "admin")]
     config: Option<PathBuf>,
-    /// Ask the running process with this admin address; its token is in EVENKEEL_TOKEN.
+    /// Ask the running process with this admin address; its token is in `EVENKEEL_TOKEN`.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
     admin: Option<String>,
     #[command(flatten)]

@@ -59,10 +59,9 @@ impl Entry {
     /// Whether the probe's place has to be taken; `None` where there is no way in.
     pub(crate) const fn needs_place(self, trip: Option<Trip>) -> Option<bool> {
         match (self, trip) {
-            (_, None) => Some(false),
             (Self::Closed, Some(_)) => None,
             (Self::Panic, Some(Trip::Connect)) | (Self::Probe, Some(_)) => Some(true),
-            (Self::Panic, Some(_)) => Some(false),
+            (_, None) | (Self::Panic, Some(_)) => Some(false),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::ask::Ask;
 use super::availability::Up;
-use super::balance::Measure;
+use super::balance::{Balancer, Measure};
 use super::choice::{Choice, Purpose, Task};
 use super::eligible::{Candidates, Health};
 use super::endpoint::Endpoint;
@@ -151,7 +151,7 @@ impl Upstream {
         Explanation {
             algorithm,
             source: self.source(tier, ask),
-            measure: balancer.map_or(Measure::Chance, |balancer| balancer.measure()),
+            measure: balancer.map_or(Measure::Chance, Balancer::measure),
             key: self.key(algorithm, ask),
             waiting: self.group.queue.waiting(),
             binding: self.binding(ask),

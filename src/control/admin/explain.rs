@@ -136,7 +136,7 @@ impl Parameters {
         };
         let method = self.method.as_deref().unwrap_or("GET");
         let listener = self.listener.as_deref();
-        let mut sample = Sample::new(config, method, url, listener).map_err(refused)?;
+        let mut sample = Sample::new(config, method, url, listener)?;
         if let Some(client) = &self.client {
             sample.client = client.parse().map_err(|_| {
                 let message = format!("`{client}` is no IP address");
@@ -144,14 +144,16 @@ impl Parameters {
             })?;
         }
         for line in &self.headers {
-            sample.add_line(line).map_err(refused)?;
+            sample.add_line(line)?;
         }
         Ok(sample)
     }
 }
 
-fn refused(bad: BadSample) -> Refused {
-    Refused::invalid(bad.to_string(), EXAMPLE)
+impl From<BadSample> for Refused {
+    fn from(bad: BadSample) -> Self {
+        Self::invalid(bad.to_string(), EXAMPLE)
+    }
 }
 
 #[cfg(test)]

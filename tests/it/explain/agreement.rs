@@ -125,7 +125,8 @@ impl World {
             call.client
         );
         for (name, value) in &call.headers {
-            path += &format!("&header={}", encoded(&format!("{name}: {value}")));
+            path += "&header=";
+            path += &encoded(&format!("{name}: {value}"));
         }
         eventually("a report while all is quiet", || {
             let (status, report) = get(self.admin(), &path);
