@@ -39,12 +39,7 @@ enum Command {
     /// Run the demo backend alone.
     Backend(BackendOptions),
     /// Explain which route, policies and backends a request would get, and why.
-    Explain {
-        #[command(flatten)]
-        on: On,
-        #[command(flatten)]
-        options: explain::Options,
-    },
+    Explain(explain::Options),
     /// Print what a configuration would change, and what needs a new process.
     Plan(plan::Options),
     /// Run routing unit tests for a configuration.
@@ -81,9 +76,9 @@ fn main() -> ExitCode {
             Ok(demo::execute(options, demo::start, out, style, &mut err))
         }
         Command::Backend(options) => Ok(backend::execute(options, &mut out, &mut err)),
-        Command::Explain { on, options } => with(&on, &env, &mut err, |config| {
-            explain::run(config, &options, &mut out)
-        }),
+        Command::Explain(options) => {
+            explain::run(&options, &env, &mut out, &mut err).map(ExitCode::from)
+        }
         Command::Plan(options) => plan::run(&options, &env, &mut out, &mut err).map(ExitCode::from),
         Command::Test { on, options } => with(&on, &env, &mut err, |config| {
             cases::run(config, &options, &mut out)

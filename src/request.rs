@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method};
 
-pub use cookies::{Cookies, cookies};
+pub use cookies::{Cookies, cookie, cookies};
 pub use host::{BadHost, normalize_host};
 pub use path::{BadPath, normalize_path};
 pub use query::{Encoded, Query, query};

@@ -16,6 +16,9 @@ use crate::observe::metrics::{BackendMetrics, Metrics, NONE, RouteMetrics, Upstr
 use crate::route::Router;
 use crate::upstream::sticky::Signer;
 use crate::upstream::{BuildContext, Journal, Member, Resolved, Upstream, retry};
+pub use destination::{By, Destination};
+
+mod destination;
 
 /// One consistent state of the data plane. `T` is what the proxy needs to reach a backend.
 #[derive(Debug)]

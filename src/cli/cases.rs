@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Deserialize;
 
-use super::sample::{BadSample, Decision, Outcome, Routed, Sample};
 use crate::config::{Action, Config};
+use crate::control::explain::sample::{BadSample, Decision, Outcome, Routed, Sample};
 use crate::reject::Reject;
 use crate::route::Router;
 
@@ -305,8 +305,8 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::fixture;
     use super::*;
+    use crate::control::explain::sample::fixture;
 
     fn test(cases: &str) -> (u8, String) {
         let mut out = Vec::new();

@@ -1,217 +1,200 @@
 //! `evenkeel explain`: where a request would go, and why.
+//!
+//! Of a configuration file by itself, or of a running process through its admin
+//! API; both tell it in the same words.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::sample::{BadSample, Decision, Outcome, Routed, Sample};
-use crate::config::{
-    Action, ActiveCheck, Algorithm, Backend, Choice, Config, Discovery, HashKey, Probe, Split,
-    Upstream,
-};
-use crate::route::{RouteMatch, Router};
+use super::check;
+use crate::config::Config;
+use crate::control::admin::client::{Call, CallError};
+use crate::control::explain::sample::{BadSample, Sample};
+use crate::control::explain::{self, Report};
+
+/// How long a running process may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of the longest answer.
+const MAX_ANSWER: u64 = 16 << 20;
+
+/// The environment variable with the admin API's token.
+const TOKEN: &str = "EVENKEEL_TOKEN";
+
+/// The request to explain, and who is asked.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", required_unless_present = "admin")]
+    config: Option<PathBuf>,
+    /// Ask the running process with this admin address; its token is in `EVENKEEL_TOKEN`.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
+    admin: Option<String>,
+    #[command(flatten)]
+    request: Request,
+}
 
 /// The request to explain.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
-    /// Method of the request
+struct Request {
+    /// Method of the request.
     #[arg(short = 'X', long, default_value = "GET")]
-    pub method: String,
-    /// A header of the request; may be repeated
+    method: String,
+    /// A header of the request; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    pub headers: Vec<String>,
-    /// Address the request comes from
+    headers: Vec<String>,
+    /// Address the request comes from.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
-    pub client: IpAddr,
-    /// Listener the request arrives at [default: the first]
+    client: IpAddr,
+    /// Listener the request arrives at [default: the first].
     #[arg(long, value_name = "NAME")]
-    pub listener: Option<String>,
-    /// URL of the request, or only its path
-    pub url: String,
+    listener: Option<String>,
+    /// URL of the request, or only its path.
+    url: String,
 }
 
-/// Explains to `out` what would become of a request. 0, also for a request that
-/// would be refused; 1 when the options describe no request.
-pub fn run(config: &Config, options: &Options, out: &mut impl Write) -> io::Result<u8> {
-    let sample = match sample(config, options) {
-        Ok(sample) => sample,
-        Err(bad) => {
-            writeln!(out, "error: {bad}")?;
-            return Ok(1);
-        }
-    };
-    match sample.decide(config, &Router::new(&config.routes)) {
-        Decision::Refused(reject, why) => {
-            writeln!(out, "{} {}", sample.method, sample.uri)?;
-            let status = reject.status();
-            writeln!(out, "refused: {status} ({}): {why}", reject.label())?;
-        }
-        Decision::Routed(routed) => print(config, &sample, &routed, out)?,
-    }
-    Ok(0)
+/// Why a running process did not explain the request.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("{0}")]
+    Call(#[from] CallError),
+    #[error("{0}")]
+    Runtime(io::Error),
+    #[error("the answer is none of Evenkeel's: {0}")]
+    Answer(#[from] serde_json::Error),
 }
 
-fn sample(config: &Config, options: &Options) -> Result<Sample, BadSample> {
-    let listener = options.listener.as_deref();
-    let mut sample = Sample::new(config, &options.method, &options.url, listener)?;
-    sample.client = options.client;
-    for header in &options.headers {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| BadSample::Header(header.clone()))?;
-        sample.add_header(name, value)?;
-    }
-    Ok(sample)
-}
-
-fn print(
-    config: &Config,
-    sample: &Sample,
-    routed: &Routed,
+/// Explains to `out` what would become of a request. 0, also for a request that would be refused;
+/// 1 when the configuration is wrong or the options describe no request; 2 when the running
+/// process cannot be asked.
+pub fn run(
+    options: &Options,
+    env: &dyn Fn(&str) -> Option<String>,
     out: &mut impl Write,
-) -> io::Result<()> {
-    let listener = config.listeners.get(sample.listener);
-    writeln!(out, "{} {}", sample.method, sample.uri)?;
-    if let Some(listener) = listener {
-        writeln!(out, "  listener {}", listener.name)?;
-    }
-    let host = match routed.host.as_str() {
-        "" => "(none)",
-        host => host,
-    };
-    writeln!(out, "  client   {}", sample.client)?;
-    writeln!(out, "  host     {host}")?;
-    writeln!(out, "  path     {}", routed.path)?;
-    writeln!(out, "\nroutes, the most specific first:")?;
-    write!(out, "{}", routed.explanation)?;
-    writeln!(out)?;
-    match &routed.outcome {
-        None => writeln!(out, "no route matches: 404 (no_route)"),
-        Some((matched, outcome)) => print_outcome(config, *matched, outcome, out),
+    err: &mut impl Write,
+) -> io::Result<u8> {
+    let request = &options.request;
+    match (&options.config, &options.admin) {
+        (Some(file), _) => match check::load(file, env) {
+            Ok(config) => by_config(&config, request, out, err),
+            Err(problems) => writeln!(err, "{problems}").map(|()| 1),
+        },
+        (None, Some(address)) => by_process(address, env(TOKEN).as_deref(), request, out, err),
+        (None, None) => Ok(1),
     }
 }
 
-fn print_outcome(
+fn by_config(
     config: &Config,
-    matched: RouteMatch,
-    outcome: &Outcome,
+    request: &Request,
     out: &mut impl Write,
-) -> io::Result<()> {
-    let route = &config.routes[matched.route];
-    writeln!(out, "route {}", route.name)?;
-    match outcome {
-        Outcome::Respond(status) => writeln!(out, "  answers {status}"),
-        Outcome::Redirect(status, location) => {
-            writeln!(out, "  redirects with {status} to {location}")
-        }
-        Outcome::Unrewritable(why) => {
-            writeln!(
-                out,
-                "  refused: 400 (bad_request): after the rewrite, {why}"
-            )
-        }
-        Outcome::Forward(path) => {
-            writeln!(out, "  forwards with path {path}")?;
-            match &route.action {
-                Action::Forward(splits) => print_splits(config, splits, out),
-                Action::Respond { .. } | Action::Redirect { .. } => Ok(()),
-            }
-        }
+    err: &mut impl Write,
+) -> io::Result<u8> {
+    match request.sample(config) {
+        Ok(sample) => write!(out, "{}", explain::of_config(config, &sample)).map(|()| 0),
+        Err(bad) => writeln!(err, "error: {bad}").map(|()| 1),
     }
 }
 
-fn print_splits(config: &Config, splits: &[Split], out: &mut impl Write) -> io::Result<()> {
-    let total: u64 = splits.iter().map(|split| u64::from(split.weight)).sum();
-    for split in splits {
-        let upstream = &config.upstreams[split.upstream];
-        let share = percent(u64::from(split.weight), total);
-        writeln!(out, "\nupstream {}: {share} of the requests", upstream.name)?;
-        print_upstream(upstream, out)?;
+fn by_process(
+    address: &str,
+    token: Option<&str>,
+    request: &Request,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<u8> {
+    match ask(address, token, request) {
+        Ok(report) => write!(out, "{report}").map(|()| 0),
+        Err(AskError::Call(CallError::Refused { status, said })) => {
+            writeln!(err, "error: {status}: {said}").map(|()| 1)
+        }
+        Err(error) => writeln!(err, "error: {address}: {error}").map(|()| 2),
     }
-    Ok(())
 }
 
-fn print_upstream(upstream: &Upstream, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "  algorithm {}", upstream.algorithm.name())?;
-    if matches!(
-        upstream.algorithm,
-        Choice::Fixed(Algorithm::ConsistentHash | Algorithm::Maglev)
-    ) {
-        writeln!(out, "  hashes    {}", hash_key(&upstream.hash_key))?;
-    }
-    if let Some(sticky) = &upstream.sticky {
-        writeln!(out, "  sticky    by cookie {}", sticky.cookie)?;
-    }
-    if let Some(check) = &upstream.health.active {
-        writeln!(out, "  checked   by {}", checked_by(check))?;
-    }
-    if upstream.backends.is_empty() && upstream.discovery.is_none() {
-        return writeln!(out, "  no backends");
-    }
-    let width = upstream.backends.iter().map(|one| one.address.len()).max();
-    for backend in &upstream.backends {
-        print_backend(backend, width.unwrap_or_default(), out)?;
-    }
-    if let Some(Discovery::Registry { max_backends }) = upstream.discovery {
-        writeln!(
-            out,
-            "  backends  that register themselves, at most {max_backends}"
-        )?;
-    }
-    Ok(())
-}
-
-fn checked_by(check: &ActiveCheck) -> String {
-    let what = match &check.probe {
-        Probe::Http(probe) => format!("GET {}", probe.path),
-        Probe::Tcp => "a connection".to_owned(),
-        Probe::Grpc { service } if service.is_empty() => "gRPC".to_owned(),
-        Probe::Grpc { service } => format!("gRPC for {service}"),
+fn ask(address: &str, token: Option<&str>, request: &Request) -> Result<Report, AskError> {
+    let authority = address.trim_start_matches("http://").trim_end_matches('/');
+    let call = Call {
+        method: "GET",
+        path: &request.path(),
+        authority,
+        token: token.map(str::as_bytes),
+        body: "",
     };
-    let port = check
-        .port
-        .map_or_else(String::new, |port| format!(" on port {port}"));
-    format!("{what}{port} every {:?}", check.interval)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(AskError::Runtime)?;
+    let answer = runtime.block_on(async {
+        let call = async {
+            let stream = TcpStream::connect(authority).await?;
+            call.over(stream, MAX_ANSWER).await
+        };
+        timeout(PATIENCE, call)
+            .await
+            .unwrap_or(Err(CallError::Timeout))
+    });
+    let (_, body) = answer?;
+    Ok(serde_json::from_slice(&body)?)
 }
 
-fn print_backend(backend: &Backend, width: usize, out: &mut impl Write) -> io::Result<()> {
-    let Backend {
-        address, weight, ..
-    } = backend;
-    write!(out, "  backend   {address:<width$}  weight {weight}")?;
-    if let Some(zone) = &backend.zone {
-        write!(out, "  zone {zone}")?;
+impl Request {
+    fn sample(&self, config: &Config) -> Result<Sample, BadSample> {
+        let listener = self.listener.as_deref();
+        let mut sample = Sample::new(config, &self.method, &self.url, listener)?;
+        sample.client = self.client;
+        for header in &self.headers {
+            sample.add_line(header)?;
+        }
+        Ok(sample)
     }
-    if backend.backup {
-        write!(out, "  backup: only when no other qualifies")?;
+
+    /// The same as a call of the admin API.
+    fn path(&self) -> String {
+        let client = self.client.to_string();
+        let mut path = "/api/v1/explain".to_owned();
+        let fixed = [
+            ("?method=", self.method.as_str()),
+            ("&url=", &self.url),
+            ("&client=", &client),
+        ];
+        let listener = self
+            .listener
+            .iter()
+            .map(|name| ("&listener=", name.as_str()));
+        let headers = self.headers.iter().map(|line| ("&header=", line.as_str()));
+        for (name, value) in fixed.into_iter().chain(listener).chain(headers) {
+            path += name;
+            encode(value, &mut path);
+        }
+        path
     }
-    writeln!(out)
 }
 
-fn hash_key(key: &HashKey) -> String {
-    match key {
-        HashKey::ClientIp => "the client's address".to_owned(),
-        HashKey::Header(name) => format!("header {name}"),
-        HashKey::Cookie(name) => format!("cookie {name}"),
-        HashKey::Path => "the path".to_owned(),
+/// Appends `text` percent-encoded, so that nothing in it means anything in a query.
+fn encode(text: &str, to: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
+            to.push(char::from(byte));
+        } else {
+            write!(to, "%{byte:02X}").expect("a String takes everything");
+        }
     }
-}
-
-fn percent(part: u64, total: u64) -> String {
-    if total == 0 {
-        return "0 %".to_owned();
-    }
-    let share = format!("{:.2}", part as f64 * 100.0 / total as f64);
-    format!("{} %", share.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
-    use super::super::sample::fixture;
     use super::*;
+    use crate::control::explain::sample::fixture;
 
     #[derive(Parser)]
     struct Command {
@@ -224,10 +207,11 @@ mod tests {
     }
 
     fn explain_by(config: &Config, arguments: &[&str]) -> (u8, String) {
-        let arguments = std::iter::once(&"explain").chain(arguments);
+        let arguments = ["explain", "--config", "f"].iter().chain(arguments);
         let options = Command::parse_from(arguments).options;
-        let mut out = Vec::new();
-        let code = run(config, &options, &mut out).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = by_config(config, &options.request, &mut out, &mut err).unwrap();
+        out.append(&mut err);
         (code, String::from_utf8(out).unwrap())
     }
 
@@ -329,5 +313,35 @@ upstream web: 100 % of the requests
             text,
             "error: `no colon` is no header: expected 'NAME: VALUE'\n"
         );
+    }
+
+    #[test]
+    fn a_process_is_asked_with_everything_encoded() {
+        let arguments = [
+            "explain",
+            "--admin",
+            "127.0.0.1:1",
+            "-X",
+            "PUT",
+            "-H",
+            "A: b&c",
+        ];
+        let arguments = arguments
+            .iter()
+            .chain(&["--listener", "w b", "/x?y=1+2#%41"]);
+        let request = Command::parse_from(arguments).options.request;
+        assert_eq!(
+            request.path(),
+            "/api/v1/explain?method=PUT&url=/x%3Fy%3D1%2B2%23%2541&client=127.0.0.1\
+             &listener=w%20b&header=A:%20b%26c"
+        );
+    }
+
+    #[test]
+    fn either_a_file_or_a_process_is_asked() {
+        for wrong in [&["/"][..], &["--config", "f", "--admin", "a:1", "/"]] {
+            let arguments = std::iter::once(&"explain").chain(wrong);
+            assert!(Command::try_parse_from(arguments).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -5,5 +5,4 @@ pub mod check;
 pub mod explain;
 pub mod plan;
 pub mod run;
-pub mod sample;
 pub mod schema;

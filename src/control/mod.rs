@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod discovery;
+pub mod explain;
 pub mod exposition;
 pub mod health;
 pub mod lifecycle;

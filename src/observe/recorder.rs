@@ -1,6 +1,9 @@
 //! The only place that records.
 
+use std::sync::Arc;
+
 use super::access_log::AccessLog;
+use super::decisions::Decisions;
 use super::metrics::{BackendMetrics, UpstreamMetrics};
 use super::outcome::{Attempt, Connection, Description, Handles, Outcome};
 use crate::config;
@@ -9,13 +12,23 @@ use crate::config;
 #[derive(Debug)]
 pub struct Recorder {
     log: Option<AccessLog>,
+    decisions: Arc<Decisions>,
 }
 
 impl Recorder {
     /// A recorder that writes to this access log, or to none.
     #[must_use]
-    pub const fn new(log: Option<AccessLog>) -> Self {
-        Self { log }
+    pub fn new(log: Option<AccessLog>) -> Self {
+        Self {
+            log,
+            decisions: Arc::default(),
+        }
+    }
+
+    /// Where picks are kept while somebody looks.
+    #[must_use]
+    pub const fn decisions(&self) -> &Arc<Decisions> {
+        &self.decisions
     }
 
     /// Records one try at a backend. Call it once per try, when its response

@@ -18,13 +18,15 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::context::{Context, Planned};
-use super::{blame, intake, record};
+use super::context::{Context, Picked, Planned};
+use super::witness::{self, Case};
+use super::{blame, record};
 use crate::clock;
 use crate::observe::Recorder;
 use crate::observe::metrics::Answer;
 use crate::reject::Reject;
-use crate::upstream::{Ask, Failure, Selection, Unavailable, Upstream, retry};
+use crate::request;
+use crate::upstream::{Ask, Failure, Unavailable, Upstream, retry};
 
 /// Tries on stale pooled connections that are repeated without being counted.
 const MAX_STALE: u32 = 3;
@@ -33,32 +35,37 @@ const MAX_STALE: u32 = 3;
 pub(super) const RETRY_STATUS: ErrorType = ErrorType::Custom("RetryStatus");
 
 /// Chooses the backend of the next try.
-pub(super) async fn peer(session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+pub(super) async fn peer(
+    recorder: &Recorder,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<Box<HttpPeer>> {
     let live = Arc::clone(&ctx.live);
     let index = ctx.upstream.ok_or_else(|| refuse(ctx, Reject::Internal))?;
     let group = &live.groups()[index];
-    let selection = match ctx.attempts.planned.take() {
+    let picked = match ctx.attempts.planned.take() {
         Some(planned) => {
             if !planned.wait.is_zero() {
                 tokio::time::sleep(planned.wait).await;
             }
-            Ok(planned.selection)
+            Ok(planned.picked)
         }
-        None => first(&group.upstream, session, ctx).await,
+        None => first(recorder, &group.upstream, session, ctx).await,
     };
-    let selection = selection.map_err(|reason| refuse(ctx, reason))?;
+    let picked = picked.map_err(|reason| refuse(ctx, reason))?;
     let now = clock::now();
     let wish = ctx.wish(session, now);
     if wish.left.is_zero() {
         return Err(refuse(ctx, Reject::RequestTimeout));
     }
-    let peer = group.transports[selection.member()].peer(&wish);
+    let peer = group.transports[picked.selection.member()].peer(&wish);
     ctx.times.begin_attempt(now);
     ctx.attempts.count += 1;
     ctx.attempts.recorded = false;
     ctx.attempts.counted = false;
     ctx.attempts.response = None;
-    ctx.attempts.selection = Some(selection);
+    ctx.attempts.selection = Some(picked.selection);
+    ctx.attempts.decision = picked.decision;
     Ok(peer)
 }
 
@@ -73,28 +80,30 @@ fn refuse(ctx: &mut Context, reason: Reject) -> Box<Error> {
 
 /// The first try's backend, waited for in the queue where all are at their cap.
 async fn first(
+    recorder: &Recorder,
     upstream: &Upstream,
     session: &mut Session,
     ctx: &mut Context,
-) -> Result<Selection, Reject> {
-    match select(upstream, session, ctx, false) {
-        Ok(selection) => Ok(selection),
+) -> Result<Picked, Reject> {
+    match select(recorder, upstream, session, ctx, false) {
+        Ok(picked) => Ok(picked),
         Err(Unavailable::NoBackend) => Err(Reject::NoBackend),
-        Err(Unavailable::Saturated) => Box::pin(queue(upstream, session, ctx)).await,
+        Err(Unavailable::Saturated) => Box::pin(queue(recorder, upstream, session, ctx)).await,
     }
 }
 
 fn select(
+    recorder: &Recorder,
     upstream: &Upstream,
     session: &Session,
     ctx: &Context,
     queued: bool,
-) -> Result<Selection, Unavailable> {
+) -> Result<Picked, Unavailable> {
     let facts = ctx.facts(session);
     let sticky = upstream
         .sticky_name()
-        .and_then(|name| intake::cookie(facts.headers, name));
-    upstream.select(&Ask {
+        .and_then(|name| request::cookie(facts.headers, name));
+    let ask = Ask {
         facts: &facts,
         algorithm: ctx.algorithm,
         tried: &ctx.attempts.tried,
@@ -103,15 +112,21 @@ fn select(
         now: clock::now(),
         random: rand::random(),
         queued,
+    };
+    let goes_on = ctx.attempts.decision.is_some();
+    witness::pick(recorder.decisions(), upstream, &ask, goes_on, || Case {
+        route: ctx.route().map_or("", |route| &route.name),
+        attempt: ctx.attempts.count + 1,
     })
 }
 
 /// Waits until a backend is below its cap again, or the client has left.
 async fn queue(
+    recorder: &Recorder,
     upstream: &Upstream,
     session: &mut Session,
     ctx: &mut Context,
-) -> Result<Selection, Reject> {
+) -> Result<Picked, Reject> {
     let queue = upstream.queue();
     let mut ticket = queue
         .enter(&ctx.attempts.tried)
@@ -121,8 +136,8 @@ async fn queue(
     let wait = async {
         loop {
             let freed = ticket.freed();
-            match select(upstream, session, ctx, true) {
-                Ok(selection) => return Ok(selection),
+            match select(recorder, upstream, session, ctx, true) {
+                Ok(picked) => return Ok(picked),
                 Err(Unavailable::NoBackend) => return Err(Reject::NoBackend),
                 Err(Unavailable::Saturated) => {}
             }
@@ -235,9 +250,9 @@ fn repeat_stale(recorder: &Recorder, session: &Session, ctx: &mut Context) -> bo
         return false;
     }
     ctx.attempts.stale += 1;
-    match select_next(session, ctx) {
-        Some(selection) => {
-            go_on(recorder, ctx, selection, Duration::ZERO, "stale");
+    match select_next(recorder, session, ctx) {
+        Some(picked) => {
+            go_on(recorder, ctx, picked, Duration::ZERO, "stale");
             true
         }
         None => false,
@@ -294,12 +309,12 @@ fn plan(recorder: &Recorder, session: &Session, ctx: &mut Context, failure: Fail
     if let Some(selection) = &ctx.attempts.selection {
         ctx.attempts.tried.insert(selection.member());
     }
-    let Some(selection) = select_next(session, ctx) else {
+    let Some(picked) = select_next(recorder, session, ctx) else {
         return false;
     };
     let wait = policy.backoff(ctx.attempts.retries, rand::random());
     ctx.attempts.retries += 1;
-    go_on(recorder, ctx, selection, wait, word(failure));
+    go_on(recorder, ctx, picked, wait, word(failure));
     true
 }
 
@@ -313,16 +328,16 @@ const fn word(failure: Failure) -> &'static str {
     }
 }
 
-fn select_next(session: &Session, ctx: &Context) -> Option<Selection> {
+fn select_next(recorder: &Recorder, session: &Session, ctx: &Context) -> Option<Picked> {
     let upstream = &ctx.live.groups()[ctx.upstream?].upstream;
-    select(upstream, session, ctx, false).ok()
+    select(recorder, upstream, session, ctx, false).ok()
 }
 
 /// Ends the current try and keeps the next one's backend.
 fn go_on(
     recorder: &Recorder,
     ctx: &mut Context,
-    selection: Selection,
+    picked: Picked,
     wait: Duration,
     why: &'static str,
 ) {
@@ -337,5 +352,5 @@ fn go_on(
     ctx.times.lost = clock::now()
         .since(ctx.started)
         .saturating_sub(ctx.times.queued);
-    ctx.attempts.planned = Some(Planned { selection, wait });
+    ctx.attempts.planned = Some(Planned { picked, wait });
 }

@@ -13,6 +13,7 @@ use super::peer::{Live, Wish};
 use crate::clock::Moment;
 use crate::config::{self, Algorithm};
 use crate::listen::Downstream;
+use crate::observe::decisions::Decision;
 use crate::reject::Reject;
 use crate::request::Facts;
 use crate::route::RouteMatch;
@@ -70,6 +71,8 @@ pub(super) struct Attempts {
     pub(super) retries: u8,
     /// The current backend, counted as in flight.
     pub(super) selection: Option<Selection>,
+    /// How it was chosen, while somebody looks and until the try is recorded.
+    pub(super) decision: Option<Arc<Decision>>,
     /// Backends that failed this request.
     pub(super) tried: Tried,
     /// The next try, decided when the last one failed.
@@ -108,8 +111,16 @@ impl Reasons {
 
 /// A try that is about to be made.
 pub(super) struct Planned {
-    pub(super) selection: Selection,
+    pub(super) picked: Picked,
     pub(super) wait: Duration,
+}
+
+/// A backend that was chosen.
+pub(super) struct Picked {
+    /// It, counted as in flight.
+    pub(super) selection: Selection,
+    /// How it was chosen, if that is kept.
+    pub(super) decision: Option<Arc<Decision>>,
 }
 
 /// When things happened; zero when they did not.

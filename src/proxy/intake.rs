@@ -11,7 +11,7 @@ use super::context::{Context, Host, downstream, raw_host};
 use super::forward::list;
 use super::origin::{Origin, request_id};
 use crate::clock;
-use crate::config::{Action, Algorithm, Rewrite, Split};
+use crate::config::{Action, Rewrite};
 use crate::listen::Connections;
 use crate::reject::Reject;
 use crate::request::{self, BadPath};
@@ -57,17 +57,12 @@ pub(super) fn decide(session: &Session, ctx: &mut Context) -> Result<Decision, R
         ctx.route = Some(found);
         return Ok(Decision::Answer);
     };
-    let upstream = share(session, ctx, splits);
-    let algorithm = if route.algorithm_override {
-        algorithm_asked_for(facts.query)?
-    } else {
-        None
-    };
+    let destination = live.destination(route, splits, &facts, clock::unix_seconds, rand::random)?;
     let target = target(&facts, ctx.path.is_some(), route.rewrite.as_ref(), found)?;
     let target = target.map(Cow::into_owned);
     ctx.route = Some(found);
-    ctx.upstream = Some(upstream);
-    ctx.algorithm = algorithm;
+    ctx.upstream = Some(destination.upstream);
+    ctx.algorithm = destination.algorithm;
     ctx.target = target;
     ctx.upgrade = upgrade(session.req_header().version, &session.req_header().headers);
     if let Some(connection) = downstream(session) {
@@ -120,52 +115,6 @@ pub(super) fn count_body(bytes: usize, ctx: &mut Context) -> Result<(), Box<Erro
     ctx.reject = Some(Reject::BodyTooLarge);
     let status = ErrorType::HTTPStatus(Reject::BodyTooLarge.status().as_u16());
     Err(Error::explain(status, Reject::BodyTooLarge.label()).into_down())
-}
-
-/// The upstream that gets this request: where a sticky cookie points, else by the split's weights.
-fn share(session: &Session, ctx: &Context, splits: &[Split]) -> usize {
-    if let [only] = splits {
-        return only.upstream;
-    }
-    let groups = ctx.live.groups();
-    let headers = &session.req_header().headers;
-    let mut sticky = false;
-    for split in splits.iter().filter(|split| split.weight > 0) {
-        let upstream = &groups[split.upstream].upstream;
-        let Some(name) = upstream.sticky_name() else {
-            continue;
-        };
-        sticky = true;
-        let now = clock::unix_seconds();
-        if cookie(headers, name).is_some_and(|value| upstream.sticky_holder(value, now)) {
-            return split.upstream;
-        }
-    }
-    let chosen = if sticky {
-        let key = route::split::client_key(ctx.origin.client);
-        let identity = |index: usize| route::split::identity(groups[index].upstream.name());
-        route::split::stable(splits, key, identity)
-    } else {
-        route::split::random(splits, rand::random())
-    };
-    chosen.expect("the configuration refuses a split without a positive weight")
-}
-
-/// The first value of a cookie.
-pub(super) fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    request::cookies(headers)
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value)
-}
-
-/// The algorithm that `?algo=` names.
-fn algorithm_asked_for(query: Option<&str>) -> Result<Option<Algorithm>, Reject> {
-    let Some((_, value)) = request::query(query).find(|(name, _)| name.is("algo")) else {
-        return Ok(None);
-    };
-    Algorithm::from_name(&value.decoded())
-        .map(Some)
-        .ok_or(Reject::UnknownAlgorithm)
 }
 
 /// Path and query for the backend, where they differ from what the client sent.

@@ -20,6 +20,7 @@ mod record;
 mod reply;
 mod tunnel;
 mod upgrade;
+mod witness;
 
 use std::any::Any;
 use std::net::IpAddr;
@@ -118,7 +119,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        attempt::peer(session, ctx).await
+        attempt::peer(&self.recorder, session, ctx).await
     }
 
     async fn connected_to_upstream(

@@ -7,9 +7,10 @@ use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora_proxy::Session;
 
-use super::context::Context;
+use super::context::{Context, Times};
 use super::peer::Live;
 use crate::clock::{self, Moment};
+use crate::observe::decisions::End;
 use crate::observe::metrics::Answer;
 use crate::observe::{Attempt, Connection, Description, Handles, Outcome, Pick, Recorder};
 use crate::reject::Reject;
@@ -55,6 +56,26 @@ pub(super) fn attempt(
         &group.metrics,
         &group.backends[selection.member()],
     );
+    if let Some(decision) = ctx.attempts.decision.take() {
+        // Set once: a try is recorded once.
+        decision.outcome.set(end(&ctx.times, answer, retry)).ok();
+    }
+}
+
+/// What became of a pick.
+fn end(times: &Times, answer: Answer, retry: Option<&'static str>) -> End {
+    let ended = match times.first_byte {
+        Moment::ZERO => clock::now(),
+        first_byte => first_byte,
+    };
+    End {
+        status: match answer {
+            Answer::Status(status) => Some(status.as_u16()),
+            Answer::Failed | Answer::Cancelled => None,
+        },
+        retry,
+        seconds: ended.since(times.chosen).as_secs_f64(),
+    }
 }
 
 /// Records the finished request.

@@ -8,10 +8,11 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::forward::list;
-use super::{attempt, edit, intake, record};
+use super::{attempt, edit, record};
 use crate::clock;
 use crate::observe::Recorder;
 use crate::observe::metrics::Answer;
+use crate::request;
 use crate::upstream::Failure;
 
 /// Fields of a response that belong to the backend's connection.
@@ -147,7 +148,7 @@ fn stick(session: &Session, header: &mut ResponseHeader, ctx: &mut Context) -> R
         return Ok(());
     };
     let headers = &session.req_header().headers;
-    let presented = intake::cookie(headers, name);
+    let presented = request::cookie(headers, name);
     let secure = ctx.origin.secure(headers);
     let cookie = upstream.sticky_cookie(selection, presented, clock::unix_seconds(), secure);
     ctx.sticky = Some(if cookie.is_some() { "set" } else { "kept" });

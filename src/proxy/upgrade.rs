@@ -51,7 +51,7 @@ async fn tries(
 ) -> Result<()> {
     session.as_mut().enable_retry_buffering();
     loop {
-        let peer = attempt::peer(session, ctx).await?;
+        let peer = attempt::peer(recorder, session, ctx).await?;
         let error = match connector.new_stream(&*peer).await {
             Ok(stream) => {
                 attempt::connected(ctx, false);

@@ -22,6 +22,14 @@ pub fn cookies(headers: &HeaderMap) -> Cookies<'_> {
     }
 }
 
+/// The first value of a cookie.
+#[must_use]
+pub fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
+    cookies(headers)
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
 impl<'r> Iterator for Cookies<'r> {
     type Item = (&'r str, &'r str);
 

@@ -141,12 +141,14 @@ impl Server {
         let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
         let lifecycle = Arc::new(Lifecycle::default());
         let clients = Arc::clone(&connections);
+        let decisions = Arc::clone(recorder.decisions());
         let means = means(&reconciler, &metrics, connections, recorder, &timeline);
         let (reloader, reloads) = Reloader::new(means, &config, options.source);
         let seen = Seen {
             timeline: Arc::clone(&timeline),
             traffic: Arc::default(),
             checks: Arc::clone(checks.latest()),
+            decisions,
             connections: Box::new(move || clients.total()),
             reloads: Some(reloads.clone()),
         };

@@ -9,6 +9,11 @@ impl Draws {
         Self(seed)
     }
 
+    /// Whether any number was drawn since it began with this seed.
+    pub(crate) const fn have_begun(&self, seed: u64) -> bool {
+        self.0 != seed
+    }
+
     pub(crate) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -14,9 +14,10 @@
 //! Balancers see the backends of a tier only through [`Candidates`].
 
 use super::ask::Tried;
-use super::breaker::Trip;
+use super::breaker::{Open, Trip};
 use super::draw::{Alias, Draws};
 use super::endpoint::Endpoint;
+use super::exclusion::Exclusion;
 use super::gate::{FULL, Gating, Verdict, Wish};
 use super::group::Group;
 use super::member::Member;
@@ -38,21 +39,6 @@ pub(crate) enum Health {
     Ignored,
     /// None is available: any will do.
     Desperate,
-}
-
-/// Whether a backend may get the request, and if not, why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It may.
-    Eligible,
-    /// The request has been there.
-    Tried,
-    /// Something speaks against it.
-    Out,
-    /// Its share is cut or still growing, and this request is not part of it.
-    Withheld,
-    /// It is at its in-flight cap.
-    Full,
 }
 
 /// The backends of one tier, as one request sees them.
@@ -105,51 +91,81 @@ impl Candidates<'_> {
 
     /// Whether the request may go to this one.
     pub(crate) fn is_eligible(&self, index: usize) -> bool {
-        self.standing(index) == Standing::Eligible
+        self.exclusion(index).is_none()
     }
 
-    pub(crate) fn standing(&self, index: usize) -> Standing {
+    /// What keeps the request from going to this one.
+    pub(crate) fn exclusion(&self, index: usize) -> Option<Exclusion> {
         let endpoint = self.endpoint(index);
         if self.tried.contains(self.offset + index) {
-            return Standing::Tried;
+            return Some(Exclusion::Tried);
         }
         let gating = endpoint.gate.load();
         if !(gating.is_clear() && endpoint.breaker.is_closed()) {
-            if self.speaks_against(endpoint, gating) {
-                return Standing::Out;
+            let objection = self.objection(endpoint, gating);
+            if objection.is_some() {
+                return objection;
             }
             if self.is_withheld(endpoint, index) {
-                return Standing::Withheld;
+                return Some(Exclusion::ReducedShare);
             }
         }
-        if endpoint.in_flight() >= self.cap {
-            Standing::Full
-        } else {
-            Standing::Eligible
+        (endpoint.in_flight() >= self.cap).then_some(Exclusion::AtCap)
+    }
+
+    /// Whether any may get the request.
+    pub(crate) fn has_eligible(&self) -> bool {
+        (0..self.len()).any(|index| self.is_eligible(index))
+    }
+
+    /// Whether a lot decides on anybody.
+    pub(crate) fn has_lots(&self) -> bool {
+        self.lot.is_some()
+            && self.health == Health::Respected
+            && self.members.iter().any(|member| {
+                let endpoint = &member.endpoint;
+                let objection = self.objection(endpoint, endpoint.gate.load());
+                objection.is_none() && endpoint.share(self.now, self.rules) < FULL
+            })
+    }
+
+    /// What speaks against it.
+    fn objection(&self, endpoint: &Endpoint, gating: Gating) -> Option<Exclusion> {
+        match gating.wish() {
+            Wish::Active => {}
+            Wish::Draining if self.sticky && self.now < endpoint.deadline() => {}
+            Wish::Draining => return Some(Exclusion::Draining),
+            Wish::Maintenance => return Some(Exclusion::Maintenance),
+        }
+        if endpoint.is_overdue(self.now) {
+            return Some(Exclusion::Expired);
+        }
+        let open = endpoint.breaker.open();
+        match self.health {
+            Health::Respected if gating.verdict() != Verdict::Passing => Some(Exclusion::Down),
+            Health::Respected => open.map(|open| self.out_for(open)),
+            Health::Ignored if gating.verdict() == Verdict::Unknown => Some(Exclusion::Down),
+            Health::Ignored | Health::Desperate => open
+                .filter(|&open| self.is_a_fact(open))
+                .map(|_| Exclusion::Down),
         }
     }
 
-    fn speaks_against(&self, endpoint: &Endpoint, gating: Gating) -> bool {
-        let operator = match gating.wish() {
-            Wish::Active => false,
-            Wish::Draining => !(self.sticky && self.now < endpoint.deadline()),
-            Wish::Maintenance => true,
-        };
-        if operator || endpoint.is_overdue(self.now) {
-            return true;
+    /// What an open breaker comes to.
+    fn out_for(&self, open: Open) -> Exclusion {
+        match open.trip {
+            Trip::Connect => Exclusion::Down,
+            _ if open.is_half_open(self.now) => Exclusion::HalfOpen,
+            _ => Exclusion::Ejected,
         }
-        match self.health {
-            Health::Respected => {
-                gating.verdict() != Verdict::Passing || !endpoint.breaker.is_closed()
-            }
-            Health::Ignored if gating.verdict() == Verdict::Unknown => true,
-            Health::Ignored | Health::Desperate => endpoint.breaker.open().is_some_and(|open| {
-                open.trip == Trip::Connect
-                    && (self.rules.has_checks()
-                        || open.is_probing()
-                        || open.is_fresh(self.now, &self.rules.health.ejection))
-            }),
-        }
+    }
+
+    /// Whether an open breaker holds in a panic too.
+    fn is_a_fact(&self, open: Open) -> bool {
+        open.trip == Trip::Connect
+            && (self.rules.has_checks()
+                || open.is_probing()
+                || open.is_fresh(self.now, &self.rules.health.ejection))
     }
 
     fn is_withheld(&self, endpoint: &Endpoint, index: usize) -> bool {
@@ -165,6 +181,11 @@ impl Candidates<'_> {
     /// An eligible one at random, each as likely as the other.
     pub(crate) fn draw_evenly(&self, draws: &mut Draws) -> Option<usize> {
         self.draw(draws, |draws| Some(draws.index(self.len())), |_| 1)
+    }
+
+    /// The first positions that [`Self::draw_by_weight`] looks at, eligible or not.
+    pub(crate) fn draws_by_weight(&self, mut draws: Draws) -> impl Iterator<Item = usize> {
+        (0..DRAWS).map_while(move |_| self.alias.position(draws.next()))
     }
 
     /// An eligible one at random, in proportion to the weights.

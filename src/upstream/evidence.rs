@@ -45,12 +45,12 @@ impl Upstream {
             endpoint.failures.answered(now, passive);
         }
         if let Some(probe) = &selection.probe {
-            self.decide(probe, now, true);
+            self.conclude(probe, now, true);
         }
     }
 
     /// What a probe came to. Only the first decision counts; whether this was it.
-    pub(super) fn decide(&self, probe: &Probe, now: Moment, good: bool) -> bool {
+    pub(super) fn conclude(&self, probe: &Probe, now: Moment, good: bool) -> bool {
         let (endpoint, Some(permit)) = (probe.endpoint(), probe.decide()) else {
             return false;
         };
@@ -80,7 +80,7 @@ impl Upstream {
         }
         endpoint.latency.penalise(now);
         let probe = selection.probe.as_ref();
-        if probe.is_some_and(|probe| self.decide(probe, now, false)) {
+        if probe.is_some_and(|probe| self.conclude(probe, now, false)) {
             return;
         }
         let trip = self
@@ -255,7 +255,7 @@ impl Endpoint {
     }
 
     /// What the sources add up to; where several object, the one that is hardest to overcome.
-    fn derive(&self, now: Moment) -> (State, Reason) {
+    pub(super) fn derive(&self, now: Moment) -> (State, Reason) {
         let gating = self.gate.load();
         if gating.wish() == Wish::Maintenance {
             return (State::Maintenance, Reason::Operator);

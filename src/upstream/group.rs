@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::event::{Event, EventKind, Journal};
 use super::queue::Queue;
 use super::retry::Budget;
@@ -38,6 +40,8 @@ pub(crate) struct Group {
     explore_at: AtomicU64,
     explorations: AtomicU64,
     algorithm: AtomicU32,
+    /// Why that one, in words. No request asks.
+    evidence: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Group {
@@ -58,6 +62,7 @@ impl Group {
             explore_at: AtomicU64::new(u64::MAX),
             explorations: AtomicU64::new(0),
             algorithm: AtomicU32::new(u32::MAX),
+            evidence: watch::Sender::new(None),
         }
     }
 
@@ -134,6 +139,20 @@ impl Group {
         self.ejected.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Whether [`Self::probe_is_due`] would be true.
+    pub(crate) fn probe_would_be_due(&self, now: Moment) -> bool {
+        self.probe_at.load(Ordering::Relaxed) <= now.as_micros()
+    }
+
+    /// Whether [`Self::exploration_is_due`] would be true.
+    pub(crate) fn exploration_would_be_due(&self, now: Moment, every: u64) -> bool {
+        self.explore_at.load(Ordering::Relaxed) <= now.as_micros()
+            && self
+                .explorations
+                .load(Ordering::Relaxed)
+                .is_multiple_of(every)
+    }
+
     /// Whether an ejected backend may be due for a try. The caller that gets `true` is the one to
     /// look, and says with [`Self::probe_from`] when to look again.
     pub(crate) fn probe_is_due(&self, now: Moment) -> bool {
@@ -185,8 +204,15 @@ impl Group {
         Algorithm::ALL.get(chosen as usize).copied()
     }
 
-    pub(crate) fn choose(&self, algorithm: Algorithm) {
+    /// Notes what `adaptive` has chosen, and why.
+    pub(crate) fn choose(&self, algorithm: Algorithm, evidence: &str) {
+        self.evidence.send_replace(Some(evidence.into()));
         self.algorithm.store(algorithm as u32, Ordering::Relaxed);
+    }
+
+    /// Why `adaptive` has chosen what it has chosen last; `None` before its first switch.
+    pub(crate) fn evidence(&self) -> Option<Arc<str>> {
+        self.evidence.borrow().clone()
     }
 
     /// The median of the endpoints' latencies in microseconds; `None` before the first answer.

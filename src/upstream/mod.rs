@@ -13,12 +13,16 @@
 //! The order of a decision: the backend named by the sticky cookie, then the
 //! primaries, then the backups, and where too few are available, all of them
 //! with their health ignored. Who qualifies is decided in one place,
-//! `eligible`; the algorithms in `balance` only choose among those.
+//! `eligible`; the algorithms in `balance` only choose among those. The same code
+//! explains a decision, in `explain`.
 
 pub use ask::{Ask, Tried};
+pub use balance::Measure;
 pub use build::{BuildContext, MAX_MEMBERS};
 pub use endpoint::Endpoint;
 pub use event::{Event, EventKind, Journal};
+pub use exclusion::Exclusion;
+pub use explain::{Binding, Considered, Explanation, Foreseen, Panic, Source};
 pub use failure::Failure;
 pub use member::{Member, Resolved};
 pub use overseer::Overseer;
@@ -34,12 +38,15 @@ mod availability;
 mod balance;
 mod breaker;
 mod build;
+mod choice;
 mod condition;
 mod draw;
 mod eligible;
 mod endpoint;
 mod event;
 mod evidence;
+mod exclusion;
+mod explain;
 mod failure;
 mod failures;
 mod gate;

@@ -163,7 +163,7 @@ impl Overseer {
         let Some(switch) = adaptive.decide(&evidence, now) else {
             return;
         };
-        upstream.group.choose(switch.to);
+        upstream.group.choose(switch.to, &switch.why);
         upstream.group.note(
             now,
             EventKind::Switched {

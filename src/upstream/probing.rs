@@ -14,12 +14,12 @@
 
 use std::time::Duration;
 
-use super::ask::Ask;
 use super::breaker::{Open, Trip};
+use super::choice::{Choice, Entry, Purpose, Task};
 use super::endpoint::Probe;
 use super::gate::FULL;
 use super::select::Upstream;
-use super::selection::{PickReason, Selection};
+use super::selection::PickReason;
 use crate::clock::Moment;
 
 /// One request in so many may measure a slow backend.
@@ -51,42 +51,64 @@ impl Upstream {
 
     /// Whether the connection came about.
     pub fn knocked(&self, knock: &Knock, now: Moment, connected: bool) {
-        self.decide(&knock.0, now, connected);
+        self.conclude(&knock.0, now, connected);
     }
 
     /// A backend that is due for a try. Not for a retry, which has been let down once.
-    pub(super) fn select_probe(&self, ask: &Ask<'_>) -> Option<Selection> {
-        if !ask.tried.is_empty() {
+    pub(super) fn select_probe<T>(
+        &self,
+        task: &Task<'_, impl Fn(Choice) -> Option<T>>,
+    ) -> Option<T> {
+        if !task.ask.tried.is_empty() {
             return None;
         }
-        if self.group.probe_is_due(ask.now) {
-            let selection = self.select_half_open(ask);
-            self.schedule_probes(ask.now);
-            if selection.is_some() {
-                return selection;
+        if self.probe_is_due(task) {
+            let taken = self.select_half_open(task);
+            self.look_again(task);
+            if taken.is_some() {
+                return taken;
             }
         }
-        if self.group.exploration_is_due(ask.now, EXPLORE_EVERY) {
-            let selection = self.select_slow(ask);
-            self.schedule_probes(ask.now);
-            return selection;
+        if self.exploration_is_due(task) {
+            let taken = self.select_slow(task);
+            self.look_again(task);
+            return taken;
         }
         None
     }
 
+    fn probe_is_due<Take>(&self, task: &Task<'_, Take>) -> bool {
+        let now = task.ask.now;
+        match task.purpose {
+            Purpose::Serve => self.group.probe_is_due(now),
+            Purpose::Foresee => self.group.probe_would_be_due(now),
+        }
+    }
+
+    fn exploration_is_due<Take>(&self, task: &Task<'_, Take>) -> bool {
+        let now = task.ask.now;
+        match task.purpose {
+            Purpose::Serve => self.group.exploration_is_due(now, EXPLORE_EVERY),
+            Purpose::Foresee => self.group.exploration_would_be_due(now, EXPLORE_EVERY),
+        }
+    }
+
     /// The first backend whose ejection is over.
-    pub(super) fn select_half_open(&self, ask: &Ask<'_>) -> Option<Selection> {
+    pub(super) fn select_half_open<T>(
+        &self,
+        task: &Task<'_, impl Fn(Choice) -> Option<T>>,
+    ) -> Option<T> {
         (0..self.members.len())
-            .filter(|&index| self.is_half_open(index, ask.now))
-            .find_map(|index| self.probe(index, ask))
+            .filter(|&index| self.is_half_open(index, task.ask.now))
+            .find_map(|index| self.probe(index, task))
     }
 
     /// Of the slow backends, the one that has waited longest.
-    fn select_slow(&self, ask: &Ask<'_>) -> Option<Selection> {
+    fn select_slow<T>(&self, task: &Task<'_, impl Fn(Choice) -> Option<T>>) -> Option<T> {
         (0..self.members.len())
-            .filter(|&index| self.is_to_be_measured(index, ask.now))
+            .filter(|&index| self.is_to_be_measured(index, task.ask.now))
             .min_by_key(|&index| self.members[index].endpoint.picked_at())
-            .and_then(|index| self.probe(index, ask))
+            .and_then(|index| self.probe(index, task))
     }
 
     fn is_half_open(&self, index: usize, now: Moment) -> bool {
@@ -117,29 +139,27 @@ impl Upstream {
         }
     }
 
-    fn probe(&self, index: usize, ask: &Ask<'_>) -> Option<Selection> {
-        let endpoint = &self.members[index].endpoint;
-        if endpoint.is_barred(ask.now) || ask.tried.contains(index) {
+    fn probe<T>(&self, index: usize, task: &Task<'_, impl Fn(Choice) -> Option<T>>) -> Option<T> {
+        let ask = task.ask;
+        if self.members[index].endpoint.is_barred(ask.now) || ask.tried.contains(index) {
             return None;
         }
-        let slot = endpoint.take_slot(ask.now, self.cap)?;
-        let probe = match endpoint.breaker.open() {
-            Some(_) => Some(endpoint.take_probe()?),
-            None => None,
-        };
-        Some(Selection {
+        (task.take)(Choice {
             member: index,
             algorithm: self.algorithm_for(self.tier_of(index), ask),
             reason: PickReason::Probe,
-            probe,
-            slot,
+            entry: Entry::Probe,
+            drawn: false,
         })
     }
 
     /// Sees to it that everybody who waits gets a turn.
-    fn schedule_probes(&self, now: Moment) {
+    fn look_again<Take>(&self, task: &Task<'_, Take>) {
+        if task.purpose == Purpose::Foresee {
+            return;
+        }
         for member in &self.members {
-            self.schedule_probe(&member.endpoint, now);
+            self.schedule_probe(&member.endpoint, task.ask.now);
         }
     }
 }

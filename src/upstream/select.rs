@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::ask::Ask;
 use super::availability::{Availability, Up};
 use super::balance::Request;
-use super::breaker::Trip;
-use super::draw::Draws;
-use super::eligible::{Candidates, Health, Standing};
+use super::choice::{Choice, Entry, Purpose, Task};
+use super::eligible::{Candidates, Health};
+use super::exclusion::Exclusion;
 use super::group::Group;
 use super::member::Member;
 use super::queue::Queue;
@@ -16,6 +16,7 @@ use super::rules::Rules;
 use super::selection::{PickReason, Selection, Unavailable};
 use super::sticky::Stickiness;
 use super::tier::Tier;
+use crate::clock::Moment;
 use crate::config::{Algorithm, HashKey, Percent};
 
 /// Times a balancer is asked again when others were faster to the slot it chose.
@@ -120,28 +121,45 @@ impl Upstream {
     /// primaries that are left and then the backups serve. A request that does not wait yet is
     /// sent behind those that do.
     pub fn select(&self, ask: &Ask<'_>) -> Result<Selection, Unavailable> {
+        self.decide(&Task {
+            ask,
+            purpose: Purpose::Serve,
+            take: |choice| self.take(choice, ask.now),
+        })
+    }
+
+    /// Makes a decision; see [`Self::select`].
+    pub(super) fn decide<T>(
+        &self,
+        task: &Task<'_, impl Fn(Choice) -> Option<T>>,
+    ) -> Result<T, Unavailable> {
+        let ask = task.ask;
         if !ask.queued && self.group.queue.waiting() > 0 {
             return Err(Unavailable::Saturated);
         }
-        if let Some(selection) = self.select_sticky(ask) {
-            return Ok(selection);
+        if let Some(taken) = self.select_sticky(task) {
+            return Ok(taken);
         }
-        if let Some(selection) = self.select_probe(ask) {
-            return Ok(selection);
+        if let Some(taken) = self.select_probe(task) {
+            return Ok(taken);
         }
-        let up = self
-            .availability
-            .get(&self.tiers, &self.members, &self.group);
+        let up = self.up();
         let health = self.health(&up);
         self.tiers
             .iter()
             .zip(up)
-            .find_map(|(tier, up)| self.select_from(tier, up, health, ask))
-            .or_else(|| self.select_half_open(ask))
+            .find_map(|(tier, up)| self.select_from(tier, up, health, task))
+            .or_else(|| self.select_half_open(task))
             .ok_or_else(|| self.unavailable(health, ask))
     }
 
-    fn health(&self, up: &[Up; 2]) -> Health {
+    /// What is up in each tier.
+    pub(super) fn up(&self) -> [Up; 2] {
+        self.availability
+            .get(&self.tiers, &self.members, &self.group)
+    }
+
+    pub(super) fn health(&self, up: &[Up; 2]) -> Health {
         let threshold = self.panic_threshold.ratio();
         let suffices = threshold == 0.0
             || up
@@ -166,37 +184,57 @@ impl Upstream {
     }
 
     /// The backend the cookie names, if it is up and has room; else the client is moved.
-    fn select_sticky(&self, ask: &Ask<'_>) -> Option<Selection> {
-        let member = self
-            .sticky
-            .as_ref()?
-            .binding(ask.sticky?, ask.unix_now)?
-            .member;
-        let tier = self.tier_of(member);
-        let mut candidates = self.candidates(tier, 0, Health::Respected, ask);
-        candidates.sticky = true;
-        candidates.lot = None;
-        let algorithm = self.algorithm_for(tier, ask);
-        self.acquire(
-            &candidates,
-            member - tier.offset(),
-            algorithm,
-            PickReason::Sticky,
-        )
+    fn select_sticky<T>(&self, task: &Task<'_, impl Fn(Choice) -> Option<T>>) -> Option<T> {
+        let member = self.bound(task.ask)?;
+        let choice = Choice {
+            member,
+            algorithm: self.algorithm_for(self.tier_of(member), task.ask),
+            reason: PickReason::Sticky,
+            entry: Entry::Closed,
+            drawn: false,
+        };
+        acquire(&self.candidates_for_bound(member, task.ask), choice, task)
     }
 
-    fn select_from(&self, tier: &Tier, up: Up, health: Health, ask: &Ask<'_>) -> Option<Selection> {
-        let algorithm = self.algorithm_for(tier, ask);
+    /// The member that the sticky cookie names.
+    pub(super) fn bound(&self, ask: &Ask<'_>) -> Option<usize> {
+        let binding = self.sticky.as_ref()?.binding(ask.sticky?, ask.unix_now)?;
+        Some(binding.member)
+    }
+
+    /// The tier of the member that the sticky cookie names, as its client sees it.
+    pub(super) fn candidates_for_bound<'a>(
+        &'a self,
+        member: usize,
+        ask: &'a Ask<'_>,
+    ) -> Candidates<'a> {
+        Candidates {
+            sticky: true,
+            lot: None,
+            ..self.candidates(self.tier_of(member), 0, Health::Respected, ask)
+        }
+    }
+
+    fn select_from<T>(
+        &self,
+        tier: &Tier,
+        up: Up,
+        health: Health,
+        task: &Task<'_, impl Fn(Choice) -> Option<T>>,
+    ) -> Option<T> {
+        let algorithm = self.algorithm_for(tier, task.ask);
         let balancer = tier.balancer(algorithm)?;
-        let weight = match health {
-            Health::Respected => up.weight,
-            Health::Ignored | Health::Desperate => tier.weight(),
-        };
-        let mut candidates = self.candidates(tier, weight, health, ask);
-        let mut request = Request {
-            facts: ask.facts,
-            hash_key: &self.hash_key,
-            draws: Draws::new(ask.random),
+        let mut candidates = self.candidates(tier, weight(tier, up, health), health, task.ask);
+        let mut request = self.request(task.ask, task.purpose);
+        let choice = |index, exploring, drawn| Choice {
+            member: tier.offset() + index,
+            algorithm,
+            reason: reason(tier, health, exploring),
+            entry: match health {
+                Health::Respected => Entry::Closed,
+                Health::Ignored | Health::Desperate => Entry::Panic,
+            },
+            drawn,
         };
         // The second round is without the lots, should they have spared nobody.
         for lot in [candidates.lot, None] {
@@ -205,14 +243,34 @@ impl Upstream {
                 let Some(pick) = balancer.pick(&candidates, &mut request) else {
                     break;
                 };
-                let reason = reason(tier, health, pick.exploring);
-                if let Some(selection) = self.acquire(&candidates, pick.index, algorithm, reason) {
-                    return Some(selection);
+                let drawn = request.draws.have_begun(task.ask.random);
+                let choice = choice(pick.index, pick.exploring, drawn);
+                if let Some(taken) = acquire(&candidates, choice, task) {
+                    return Some(taken);
                 }
             }
         }
-        let reason = reason(tier, health, false);
-        (0..candidates.len()).find_map(|index| self.acquire(&candidates, index, algorithm, reason))
+        (0..candidates.len())
+            .find_map(|index| acquire(&candidates, choice(index, false, true), task))
+    }
+
+    /// What a balancer may use of the request.
+    pub(super) fn request<'a>(&'a self, ask: &Ask<'a>, purpose: Purpose) -> Request<'a> {
+        Request::new(ask.facts, &self.hash_key, ask.random, purpose)
+    }
+
+    /// The backends of a tier as the balancer sees them in the end: with the lots, unless they
+    /// spare nobody.
+    pub(super) fn view<'a>(
+        &'a self,
+        tier: &'a Tier,
+        up: Up,
+        health: Health,
+        ask: &'a Ask<'_>,
+    ) -> Candidates<'a> {
+        let candidates = self.candidates(tier, weight(tier, up, health), health, ask);
+        let lot = candidates.lot.filter(|_| candidates.has_eligible());
+        Candidates { lot, ..candidates }
     }
 
     fn candidates<'a>(
@@ -244,32 +302,32 @@ impl Upstream {
             .unwrap_or_else(|| self.algorithm())
     }
 
-    /// Takes the slot, and in a panic the probe's place at a backend that refused connections.
-    fn acquire(
-        &self,
-        candidates: &Candidates<'_>,
-        index: usize,
-        algorithm: Algorithm,
-        reason: PickReason,
-    ) -> Option<Selection> {
-        if !candidates.is_eligible(index) {
-            return None;
-        }
-        let endpoint = &candidates.members[index].endpoint;
-        let slot = endpoint.take_slot(candidates.now, self.cap)?;
-        let open = endpoint.breaker.open();
-        let probe = match open.map(|open| open.trip) {
-            Some(_) if candidates.health == Health::Respected => return None,
-            Some(Trip::Connect) => Some(endpoint.take_probe()?),
-            Some(_) | None => None,
+    /// Takes the slot, and the probe's place where one is needed.
+    fn take(&self, choice: Choice, now: Moment) -> Option<Selection> {
+        let endpoint = &self.members[choice.member].endpoint;
+        let slot = endpoint.take_slot(now, self.cap)?;
+        let trip = endpoint.breaker.open().map(|open| open.trip);
+        let probe = if choice.entry.needs_place(trip)? {
+            Some(endpoint.take_probe()?)
+        } else {
+            None
         };
         Some(Selection {
-            member: candidates.offset + index,
-            algorithm,
-            reason,
+            member: choice.member,
+            algorithm: choice.algorithm,
+            reason: choice.reason,
             probe,
             slot,
         })
+    }
+
+    /// The choice, if [`Self::take`] would get it at this moment.
+    pub(super) fn foresee(&self, choice: Choice) -> Option<Choice> {
+        let endpoint = &self.members[choice.member].endpoint;
+        let open = endpoint.breaker.open();
+        let needs_place = choice.entry.needs_place(open.map(|open| open.trip))?;
+        let is_let_in = !needs_place || open.is_some_and(|open| !open.is_probing());
+        (is_let_in && endpoint.in_flight() < self.cap).then_some(choice)
     }
 
     /// Saturated as soon as one backend lacks nothing but room.
@@ -279,10 +337,7 @@ impl Upstream {
             candidates.lot = None;
             (0..candidates.len()).any(|index| {
                 // One that became free by now is as good a reason to wait: it ends the wait at once.
-                matches!(
-                    candidates.standing(index),
-                    Standing::Full | Standing::Eligible
-                )
+                matches!(candidates.exclusion(index), None | Some(Exclusion::AtCap))
             })
         });
         if saturated {
@@ -290,6 +345,26 @@ impl Upstream {
         } else {
             Unavailable::NoBackend
         }
+    }
+}
+
+/// Does with a choice what is to be done, if the request may go there.
+fn acquire<T>(
+    candidates: &Candidates<'_>,
+    choice: Choice,
+    task: &Task<'_, impl Fn(Choice) -> Option<T>>,
+) -> Option<T> {
+    if !candidates.is_eligible(choice.member - candidates.offset) {
+        return None;
+    }
+    (task.take)(choice)
+}
+
+/// The weight of those whose health counts as good.
+const fn weight(tier: &Tier, up: Up, health: Health) -> u64 {
+    match health {
+        Health::Respected => up.weight,
+        Health::Ignored | Health::Desperate => tier.weight(),
     }
 }
 

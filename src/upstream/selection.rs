@@ -101,3 +101,14 @@ pub enum Unavailable {
     #[error("every available backend is at its limit")]
     Saturated,
 }
+
+impl Unavailable {
+    /// The word in the API; the reason of the answer that follows from it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NoBackend => "no_backend",
+            Self::Saturated => "saturated",
+        }
+    }
+}

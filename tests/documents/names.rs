@@ -8,6 +8,7 @@ use evenkeel::config::Algorithm;
 use evenkeel::control::admin::Code;
 use evenkeel::reject::{Fault, Reject};
 use evenkeel::state::{Reason, State};
+use evenkeel::upstream::{Exclusion, Measure};
 use regex::Regex;
 
 use crate::markdown::{Document, all, root};
@@ -230,12 +231,30 @@ fn every_error_of_the_admin_api_is_explained() {
     let document = read("docs/admin-api.md");
     let lines = document.prose.iter().map(|(_, line)| line.as_str());
     let table = lines.skip_while(|line| *line != "| code | status | when |");
+    let table = table.take_while(|line| line.starts_with('|'));
     let rows: Vec<&str> = table.filter(|line| line.starts_with("| `")).collect();
     for (row, code) in rows.iter().zip(Code::ALL) {
         let start = format!("| `{}` | {} | ", code.label(), code.status().as_u16());
         assert!(row.starts_with(&start), "expected {start}\nfound    {row}");
     }
     assert_eq!(rows.len(), Code::ALL.len());
+}
+
+/// What an explanation compares backends by, and what it says of those that are out.
+#[test]
+fn every_score_and_exclusion_is_explained() {
+    let document = read("docs/admin-api.md");
+    let rows: Vec<&str> = first_column(&document).collect();
+    for words in [
+        Measure::ALL.iter().map(|one| one.label()).collect(),
+        Exclusion::ALL
+            .iter()
+            .map(|one| one.label())
+            .collect::<Vec<_>>(),
+    ] {
+        let all = rows.windows(words.len()).any(|rows| rows == words);
+        assert!(all, "one row for each, in their order: {words:?}");
+    }
 }
 
 /// One row for each, in their order: the states, then the reasons.

@@ -152,6 +152,7 @@ macro_rules! documents {
 documents! {
     readme "README.md";
     admin_api "docs/admin-api.md";
+    balancing "docs/balancing.md";
     contributing "CONTRIBUTING.md";
     getting_started "docs/getting-started.md";
     health "docs/health.md";

@@ -5,6 +5,7 @@
 mod admin_api;
 mod balancing;
 mod draining;
+mod explain;
 mod forwarding;
 mod health;
 mod health_checks;

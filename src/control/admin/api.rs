@@ -13,6 +13,7 @@ use crate::control::reconcile::{Commands, Refusal};
 use crate::control::reload::Reloads;
 use crate::control::timeline::Timeline;
 use crate::control::traffic::Traffic;
+use crate::observe::Decisions;
 use crate::snapshot::Published;
 
 /// Calls that may wait for a backend's last request at a time.
@@ -45,6 +46,8 @@ pub struct Seen {
     pub traffic: Arc<Traffic>,
     /// What the health checks came to.
     pub checks: Arc<Latest>,
+    /// Where the data plane keeps sampled picks.
+    pub decisions: Arc<Decisions>,
     /// Counts the clients' connections.
     pub connections: Box<dyn Fn() -> usize + Send + Sync>,
     /// The configuration, and the way to another; `None` where there is none to show.
@@ -58,6 +61,7 @@ impl Default for Seen {
             timeline: Arc::default(),
             traffic: Arc::default(),
             checks: Arc::default(),
+            decisions: Arc::default(),
             connections: Box::new(|| 0),
             reloads: None,
         }

@@ -16,6 +16,8 @@
 //! | `PATCH /api/v1/upstreams/{u}/backends/{b}` | weight, draining, maintenance |
 //! | `PUT /api/v1/upstreams/{u}/backends/{b}/heartbeat` | registers a backend, or renews it |
 //! | `DELETE /api/v1/upstreams/{u}/backends/{b}/heartbeat` | takes it out again |
+//! | `GET /api/v1/explain` | where a request would go at this moment, and why |
+//! | `GET /api/v1/decisions` | the last sampled picks, with who else could have been picked |
 //! | `GET /api/v1/openapi.json` | all of this for programs |
 //!
 //! It reads the published snapshot and hands every change to the reconciler, so
@@ -42,6 +44,7 @@ pub mod client;
 mod code;
 mod config;
 mod events;
+mod explain;
 mod gate;
 mod headline;
 pub mod inherit;
@@ -98,6 +101,8 @@ where
             "/api/v1/upstreams/{upstream}/backends/{backend}/heartbeat",
             put(write::heartbeat::<T>).delete(write::leave::<T>),
         )
+        .route("/api/v1/explain", get(explain::explain::<T>))
+        .route("/api/v1/decisions", get(explain::decisions::<T>))
         .route_layer(from_fn_with_state(Arc::clone(&api), gate::guard::<T>))
         .route_layer(from_fn_with_state(Arc::clone(&api), gate::audit::<T>));
     Router::new()

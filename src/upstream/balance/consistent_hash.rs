@@ -13,8 +13,9 @@ use std::net::SocketAddr;
 
 use pingora_ketama::{Bucket, Continuum};
 
+use super::order::tell_order;
 use super::weights::reduced;
-use super::{Balancer, Pick, Request};
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
 use crate::upstream::eligible::Candidates;
 use crate::upstream::member::Member;
@@ -53,25 +54,30 @@ impl ConsistentHash {
         let owners = owners(&ring, members);
         Self { ring, owners }
     }
+
+    /// Whose the points are from the key's own on.
+    fn walk(&self, key: u64) -> impl Iterator<Item = usize> {
+        let start = match self.owners.len() {
+            0 => 0,
+            _ => self.ring.node_idx(&key.to_le_bytes()),
+        };
+        let mut last = None;
+        (0..MAX_STEPS.min(self.owners.len()))
+            .map(move |step| usize::from(self.owners[(start + step) % self.owners.len()]))
+            .filter(move |&index| last.replace(index) != Some(index))
+    }
 }
 
 impl Balancer for ConsistentHash {
     fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
-        if self.owners.is_empty() {
-            return None;
-        }
         let key = request.key();
-        let start = self.ring.node_idx(&key.to_le_bytes());
         let bound = Bound::new(candidates);
         let mut nearest = None;
-        let mut last = None;
-        for step in 0..MAX_STEPS.min(self.owners.len()) {
-            let index = usize::from(self.owners[(start + step) % self.owners.len()]);
-            if last.replace(index) == Some(index) || !candidates.is_eligible(index) {
+        for index in self.walk(key) {
+            if !candidates.is_eligible(index) {
                 continue;
             }
-            let in_flight = candidates.endpoint(index).in_flight();
-            if bound.has_room(in_flight, candidates.weight(index)) {
+            if bound.has_room(candidates, index) {
                 return Some(Pick::of(index));
             }
             nearest = nearest.or(Some(index));
@@ -79,6 +85,28 @@ impl Balancer for ConsistentHash {
         nearest
             .or_else(|| candidates.draw_by_weight(&mut Draws::new(key)))
             .map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Order
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        let key = request.key();
+        let bound = Bound::new(candidates);
+        let with_room = |wanted| {
+            let bound = &bound;
+            let has_room = move |&index: &usize| bound.has_room(candidates, index) == wanted;
+            self.walk(key).filter(has_room)
+        };
+        // Those that are above the bound are asked again when nobody else is left.
+        let order = with_room(true).chain(with_room(false));
+        tell_order(candidates.len(), order, tell);
     }
 }
 
@@ -98,7 +126,9 @@ impl Bound {
     }
 
     /// Whether one more keeps it at or below the bound, rounded up to whole requests.
-    fn has_room(&self, in_flight: u32, weight: u32) -> bool {
+    fn has_room(&self, candidates: &Candidates<'_>, index: usize) -> bool {
+        let in_flight = candidates.endpoint(index).in_flight();
+        let weight = candidates.weight(index);
         let (numerator, denominator) = BOUND;
         let allowed =
             (numerator * self.in_flight * u64::from(weight)).div_ceil(denominator * self.weight);

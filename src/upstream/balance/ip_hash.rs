@@ -6,7 +6,8 @@
 //! the same hash. When the list of backends changes, most clients move; where
 //! that matters, `consistent_hash` and `maglev` hash the client's address too.
 
-use super::{Balancer, Pick, Request};
+use super::order::tell_order;
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
 use crate::upstream::eligible::Candidates;
 
@@ -17,5 +18,19 @@ impl Balancer for IpHash {
     fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
         let mut draws = Draws::new(request.client_key());
         candidates.draw_by_weight(&mut draws).map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Order
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        let draws = candidates.draws_by_weight(Draws::new(request.client_key()));
+        tell_order(candidates.len(), draws, tell);
     }
 }

@@ -9,28 +9,27 @@
 //! and with evenly spaced requests the turns can fall in step with it and pass
 //! the same backend over for good.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::lowest::{Score, lowest};
-use super::{Balancer, Pick, Request};
+use super::turns::Turns;
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::eligible::Candidates;
 
 #[derive(Debug)]
 pub(super) struct LeastConnections {
-    turn: AtomicU64,
+    turns: Turns,
 }
 
 impl LeastConnections {
     pub(super) const fn new(seed: u64) -> Self {
         Self {
-            turn: AtomicU64::new(seed),
+            turns: Turns::new(seed),
         }
     }
 }
 
 impl Balancer for LeastConnections {
     fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.turns.next(request);
         lowest(candidates, &mut request.draws, turn, 1.0, |index| {
             let waited = candidates.now.since(candidates.endpoint(index).picked_at());
             Score {
@@ -39,5 +38,20 @@ impl Balancer for LeastConnections {
             }
         })
         .map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Load
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        _request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        for index in 0..candidates.len() {
+            tell(index, f64::from(candidates.load(index)));
+        }
     }
 }

@@ -16,7 +16,8 @@
 //! The keys of a backend that is out are placed again, by hashes that follow
 //! from the key; the others stay.
 
-use super::{Balancer, Pick, Request};
+use super::order::tell_order;
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::{Draws, scale};
 use crate::upstream::eligible::Candidates;
 use crate::upstream::hash_key::bytes_key;
@@ -42,20 +43,43 @@ impl Maglev {
         let at = scale(hash, self.0.len() as u64) as usize;
         self.0.get(at).copied().map(usize::from)
     }
+
+    /// Whose the entries are that the key leads to: its own, and then what follows from it.
+    fn looks(&self, key: u64, draws: &mut Draws) -> impl Iterator<Item = usize> {
+        let mut hash = key;
+        (0..LOOKS).map_while(move |_| {
+            let index = self.entry(hash);
+            hash = draws.next();
+            index
+        })
+    }
 }
 
 impl Balancer for Maglev {
     fn pick(&self, candidates: &Candidates<'_>, request: &mut Request<'_>) -> Option<Pick> {
-        let mut hash = request.key();
-        let mut draws = Draws::new(hash);
-        for _ in 0..LOOKS {
-            let index = self.entry(hash)?;
-            if candidates.is_eligible(index) {
-                return Some(Pick::of(index));
-            }
-            hash = draws.next();
-        }
-        candidates.draw_by_weight(&mut draws).map(Pick::of)
+        let key = request.key();
+        let mut draws = Draws::new(key);
+        let found = self
+            .looks(key, &mut draws)
+            .find(|&index| candidates.is_eligible(index));
+        found
+            .or_else(|| candidates.draw_by_weight(&mut draws))
+            .map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Order
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        let key = request.key();
+        let mut draws = Draws::new(key);
+        tell_order(candidates.len(), self.looks(key, &mut draws), tell);
     }
 }
 

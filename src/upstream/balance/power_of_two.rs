@@ -5,7 +5,7 @@
 //! at the same two. Load is requests in flight per weight; where it is equal,
 //! the first draw stands, so that an idle upstream is used by weight.
 
-use super::{Balancer, Pick, Request};
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
 use crate::upstream::eligible::Candidates;
 
@@ -26,6 +26,22 @@ impl Balancer for PowerOfTwo {
         // in_flight(second) / weight(second) < in_flight(first) / weight(first), without the divisions.
         let second_is_less_loaded = load(second, first) < load(first, second);
         Some(Pick::of(if second_is_less_loaded { second } else { first }))
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::InFlight
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        _request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        for index in 0..candidates.len() {
+            let in_flight = f64::from(candidates.endpoint(index).in_flight());
+            tell(index, in_flight / f64::from(candidates.weight(index)));
+        }
     }
 }
 

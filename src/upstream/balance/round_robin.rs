@@ -5,9 +5,8 @@
 //! backend gets one request, and what the missing one leaves is spread evenly
 //! instead of falling to its neighbour.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::{Balancer, Pick, Request};
+use super::turns::Turns;
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::eligible::Candidates;
 
 /// Turns one request may use up before it takes any eligible backend at random.
@@ -15,13 +14,13 @@ pub(super) const MAX_TURNS: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct RoundRobin {
-    turn: AtomicU64,
+    turns: Turns,
 }
 
 impl RoundRobin {
     pub(super) const fn new(seed: u64) -> Self {
         Self {
-            turn: AtomicU64::new(seed),
+            turns: Turns::new(seed),
         }
     }
 }
@@ -37,11 +36,28 @@ impl Balancer for RoundRobin {
             return None;
         }
         for _ in 0..MAX_TURNS {
-            let index = (self.turn.fetch_add(1, Ordering::Relaxed) % len) as usize;
+            let index = (self.turns.next(request) % len) as usize;
             if candidates.is_eligible(index) {
                 return Some(Pick::of(index));
             }
         }
         candidates.draw_evenly(&mut request.draws).map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Turns
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        _request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        let len = candidates.len() as u64;
+        let next = self.turns.peek().checked_rem(len).unwrap_or(0);
+        for (index, position) in (0..candidates.len()).zip(0..) {
+            tell(index, ((position + len - next) % len) as f64);
+        }
     }
 }

@@ -17,11 +17,11 @@
 //! 99th percentile to notice. Where 0.5 % is less than a request every few
 //! seconds, the decay toward the median brings it back in time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::lowest::{SCAN, Score, lowest, sample};
-use super::{Balancer, Pick, Request};
+use super::turns::Turns;
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
 use crate::upstream::eligible::Candidates;
 
@@ -33,13 +33,13 @@ const STALE_AFTER: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct WeightedResponseTime {
-    turn: AtomicU64,
+    turns: Turns,
 }
 
 impl WeightedResponseTime {
     pub(super) const fn new(seed: u64) -> Self {
         Self {
-            turn: AtomicU64::new(seed),
+            turns: Turns::new(seed),
         }
     }
 }
@@ -51,7 +51,7 @@ impl Balancer for WeightedResponseTime {
         {
             candidates.group.set_median(median);
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.turns.next(request);
         let draws = &mut request.draws;
         if turn.is_multiple_of(EXPLORE_EVERY)
             && let Some(index) = stalest(candidates, draws)
@@ -61,18 +61,37 @@ impl Balancer for WeightedResponseTime {
                 exploring: true,
             });
         }
-        lowest(candidates, draws, turn, TOLERANCE, |index| {
-            let load = candidates.load(index);
-            let endpoint = candidates.endpoint(index);
-            // One request shows more than any guess: a backend nobody has asked yet is asked next.
-            let cost = if endpoint.is_new() {
-                0.0
-            } else {
-                endpoint.cost(candidates.now) * load
-            };
-            Score { cost, load }
+        lowest(candidates, draws, turn, TOLERANCE, |index| Score {
+            cost: cost(candidates, index),
+            load: candidates.load(index),
         })
         .map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Cost
+    }
+
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        _request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        for index in 0..candidates.len() {
+            tell(index, f64::from(cost(candidates, index)) / 1e6);
+        }
+    }
+}
+
+/// How long a request would take there, in microseconds.
+fn cost(candidates: &Candidates<'_>, index: usize) -> f32 {
+    let endpoint = candidates.endpoint(index);
+    // One request shows more than any guess: a backend nobody has asked yet is asked next.
+    if endpoint.is_new() {
+        0.0
+    } else {
+        endpoint.cost(candidates.now) * candidates.load(index)
     }
 }
 

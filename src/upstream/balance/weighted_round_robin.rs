@@ -12,11 +12,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::order::tell_firsts;
 use super::round_robin::MAX_TURNS;
+use super::turns::Turns;
 use super::weights::reduced;
-use super::{Balancer, Pick, Request};
+use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::eligible::Candidates;
 
 /// Turns in a sequence: 128 KiB at most. Weights whose ratio needs more are rounded; a thousand
@@ -26,14 +27,14 @@ const MAX_LENGTH: u32 = 65_536;
 #[derive(Debug)]
 pub(super) struct WeightedRoundRobin {
     sequence: Box<[u16]>,
-    turn: AtomicU64,
+    turns: Turns,
 }
 
 impl WeightedRoundRobin {
     pub(super) fn new(weights: &[u32], seed: u64) -> Self {
         Self {
             sequence: smooth(&reduced(weights, MAX_LENGTH)),
-            turn: AtomicU64::new(seed),
+            turns: Turns::new(seed),
         }
     }
 }
@@ -49,13 +50,34 @@ impl Balancer for WeightedRoundRobin {
             return None;
         }
         for _ in 0..MAX_TURNS {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % len;
+            let turn = self.turns.next(request) % len;
             let index = usize::from(self.sequence[turn as usize]);
             if candidates.is_eligible(index) {
                 return Some(Pick::of(index));
             }
         }
         candidates.draw_by_weight(&mut request.draws).map(Pick::of)
+    }
+
+    fn measure(&self) -> Measure {
+        Measure::Turns
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a remainder of the sequence's length"
+    )]
+    fn score(
+        &self,
+        candidates: &Candidates<'_>,
+        _request: &Request<'_>,
+        tell: &mut dyn FnMut(usize, f64),
+    ) {
+        let len = self.sequence.len();
+        let next = self.turns.peek().checked_rem(len as u64).unwrap_or(0) as usize;
+        let coming = self.sequence.iter().cycle().skip(next).take(len);
+        let turns = coming.map(|&index| usize::from(index)).zip(0_u32..);
+        tell_firsts(candidates.len(), turns, tell);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::fixture::{
-    NOW, ask, backend, build, context, facts, fail_checks, nth, refuse, settings, signer,
+    NOW, ask, backend, build, context, facts, fail_checks, foreseen, nth, refuse, settings, signer,
 };
 use crate::clock::Moment;
 use crate::config::{Algorithm, Percent};
@@ -124,7 +124,8 @@ proptest! {
             let (tried, _held) = arrange(&upstream, &states);
             for n in 0..4 {
                 let facts = facts(n);
-                let found = upstream.select(&ask(&facts, &tried, random.wrapping_add(n.into())));
+                let ask = ask(&facts, &tried, random.wrapping_add(n.into()));
+                let found = foreseen(&upstream, &ask);
                 match (found, expected(&states, threshold / 100.0)) {
                     (Ok(selection), Ok((may, panic))) => {
                         prop_assert!(may.contains(&selection.member()));

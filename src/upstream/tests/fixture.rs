@@ -12,7 +12,7 @@ use crate::request::Facts;
 use crate::upstream::gate::Verdict;
 use crate::upstream::sticky::Signer;
 use crate::upstream::{
-    Ask, BuildContext, Journal, Resolved, Selection, Tried, Unavailable, Upstream,
+    Ask, BuildContext, Journal, PickReason, Resolved, Selection, Tried, Unavailable, Upstream,
 };
 
 static HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
@@ -141,4 +141,32 @@ pub(super) fn nth(upstream: &Upstream, n: u32) -> Result<Selection, Unavailable>
         &Tried::new(),
         u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15),
     ))
+}
+
+/// A selection, after an explanation that must have foreseen it and changed nothing.
+#[track_caller]
+pub(super) fn foreseen(upstream: &Upstream, ask: &Ask<'_>) -> Result<Selection, Unavailable> {
+    let explanation = upstream.explain(ask, usize::MAX);
+    assert_eq!(upstream.explain(ask, 0).pick, explanation.pick);
+    let up = upstream.up();
+    let health = upstream.health(&up);
+    let eligible: Vec<bool> = [0, 1]
+        .into_iter()
+        .flat_map(|tier| {
+            let view = upstream.view(&upstream.tiers[tier], up[tier], health, ask);
+            (0..view.len()).map(move |index| view.is_eligible(index))
+        })
+        .collect();
+    let result = upstream.select(ask);
+    let picked = result.as_ref().map(|one| (one.member(), one.reason()));
+    let told = explanation.pick.as_ref();
+    assert_eq!(told.map(|one| (one.member, one.reason)), picked);
+    if let Ok(selection) = &result {
+        assert_eq!(explanation.algorithm, selection.algorithm());
+        let candidate = &explanation.backends[selection.member()];
+        assert_eq!(candidate.exclusion, None, "{explanation:?}");
+        let by_merit = !matches!(selection.reason(), PickReason::Sticky | PickReason::Probe);
+        assert!(!by_merit || eligible[selection.member()], "{explanation:?}");
+    }
+    result
 }

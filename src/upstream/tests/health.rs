@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::StatusCode;
 use proptest::prelude::*;
 
-use super::fixture::{NOW, UNIX_NOW, context, facts, primaries, settings, signer};
+use super::fixture::{NOW, UNIX_NOW, context, facts, foreseen, primaries, settings, signer};
 use crate::clock::Moment;
 use crate::config::{self, ActiveCheck, Algorithm, Choice, Percent, Probe};
 use crate::state::{Reason, State};
@@ -283,7 +283,7 @@ impl World {
         let upstream = &self.upstream;
         let states: Vec<State> = self.states().map(|(state, _)| state).collect();
         let facts = facts(self.requests.wrapping_mul(2_654_435_761));
-        let result = upstream.select(&Ask {
+        let ask = Ask {
             facts: &facts,
             algorithm: None,
             tried,
@@ -292,7 +292,8 @@ impl World {
             unix_now: UNIX_NOW,
             random: u64::from(self.requests).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             queued: false,
-        });
+        };
+        let result = foreseen(upstream, &ask);
         let left = |member: usize| states[member].is_available() && !tried.contains(member);
         let someone = (0..states.len()).any(left);
         assert!(result.is_ok() || !someone, "nobody is chosen of {states:?}");

@@ -4,6 +4,7 @@ mod allocation;
 mod concurrency;
 mod contract;
 mod eligibility;
+mod explanation;
 mod fixture;
 mod health;
 mod recovery;

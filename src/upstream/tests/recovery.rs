@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::fixture::{NOW, ask, build, context, facts, primaries, refuse, settings, signer};
+use super::fixture::{
+    NOW, ask, build, context, facts, foreseen, primaries, refuse, settings, signer,
+};
 use crate::clock::Moment;
 use crate::config::{self, ActiveCheck, Algorithm, Passive, Percent, Probe};
 use crate::state::State::{Down, Up};
@@ -46,7 +48,7 @@ fn select(upstream: &Upstream, now: Moment, random: u64) -> Result<Selection, Un
     let (facts, tried) = (facts(1), Tried::new());
     let mut ask = ask(&facts, &tried, random.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     ask.now = now;
-    upstream.select(&ask)
+    foreseen(upstream, &ask)
 }
 
 /// One request after the other; `good` says how the members do.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixture::{
-    NOW, UNIX_NOW, ask, context, facts, nth, primaries, refuse, settings, signer,
+    NOW, UNIX_NOW, ask, context, facts, foreseen, nth, primaries, refuse, settings, signer,
 };
 use crate::config::{self, Algorithm, SecureCookie, Sticky};
 use crate::upstream::sticky::Signer;
@@ -53,7 +53,7 @@ fn select(upstream: &Upstream, cookie: &str, tried: &Tried) -> Result<Selection,
     let facts = facts(1);
     let mut ask = ask(&facts, tried, 1);
     ask.sticky = Some(cookie);
-    upstream.select(&ask)
+    foreseen(upstream, &ask)
 }
 
 #[test]

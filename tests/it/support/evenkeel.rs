@@ -359,8 +359,13 @@ impl Process {
 
     /// Runs any command line of the binary.
     pub(crate) fn evenkeel(arguments: &[&str]) -> Self {
+        Self::evenkeel_with_env(arguments, &[])
+    }
+
+    /// Like [`Self::evenkeel`], with environment variables.
+    pub(crate) fn evenkeel_with_env(arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
-        command.args(arguments);
+        command.args(arguments).envs(env.iter().copied());
         Self::of(command)
     }
 

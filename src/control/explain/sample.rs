@@ -1,7 +1,7 @@
 //! A request as a person writes it, taken through the same stages as a real one.
 //!
-//! Nothing is sent: the result is the decision, which `evenkeel explain` prints
-//! and `evenkeel test` compares.
+//! Nothing is sent: the result is the decision, which `evenkeel explain` and the
+//! API tell and `evenkeel test` compares.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,27 +10,39 @@ use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use thiserror::Error;
 
+use crate::clock::Moment;
 use crate::config::{Action, Config};
 use crate::reject::Reject;
 use crate::request::{BadHost, Facts, normalize_host, normalize_path};
 use crate::route::{Explanation, RouteMatch, Router, redirect, rewrite};
 
 #[cfg(test)]
-pub(super) mod fixture;
+pub(crate) mod fixture;
 
 /// A request that owns what [`Facts`] borrows; host and path as a client sends them.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub(super) listener: usize,
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) client: IpAddr,
+pub(crate) struct Sample {
+    pub(crate) listener: usize,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) client: IpAddr,
+}
+
+/// When, and by what chance, a sample comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occasion {
+    /// The present moment.
+    pub(crate) now: Moment,
+    /// Seconds since 1970.
+    pub(crate) unix_now: u64,
+    /// Randomness.
+    pub(crate) random: u64,
 }
 
 /// Why a sample is no request at all.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum BadSample {
+pub(crate) enum BadSample {
     #[error("`{0}` is no method")]
     Method(String),
     #[error("`{0}` is no URL: expected http://HOST/PATH, https://HOST/PATH or /PATH")]
@@ -43,7 +55,7 @@ pub(super) enum BadSample {
 
 /// What would become of a sample.
 #[derive(Debug)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     /// Refused before routing, and why.
     Refused(Reject, String),
     /// Routing had its say.
@@ -52,17 +64,17 @@ pub(super) enum Decision {
 
 /// What routing says.
 #[derive(Debug)]
-pub(super) struct Routed {
-    pub(super) host: String,
-    pub(super) path: String,
-    pub(super) explanation: Explanation,
+pub(crate) struct Routed {
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) explanation: Explanation,
     /// `None` when no route matches.
-    pub(super) outcome: Option<(RouteMatch, Outcome)>,
+    pub(crate) outcome: Option<(RouteMatch, Outcome)>,
 }
 
 /// What the route does with the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Forwards it with this path.
     Forward(String),
     /// Refuses it, because the rewritten path is none.
@@ -75,7 +87,7 @@ pub(super) enum Outcome {
 
 impl Sample {
     /// A sample for the listener of this name, by default the first.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &Config,
         method: &str,
         url: &str,
@@ -102,8 +114,16 @@ impl Sample {
         })
     }
 
+    /// Adds a header as people write it, `NAME: VALUE`; a host replaces the URL's.
+    pub(crate) fn add_line(&mut self, line: &str) -> Result<(), BadSample> {
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| BadSample::Header(line.to_owned()))?;
+        self.add_header(name, value)
+    }
+
     /// Adds a header to those there are; a host replaces the URL's.
-    pub(super) fn add_header(&mut self, name: &str, value: &str) -> Result<(), BadSample> {
+    pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), BadSample> {
         let parsed = HeaderName::from_bytes(name.trim().as_bytes())
             .ok()
             .zip(HeaderValue::from_str(value.trim()).ok());
@@ -117,10 +137,11 @@ impl Sample {
     }
 
     /// Takes the sample through normalisation, routing, rewrite and redirect.
-    pub(super) fn decide(&self, config: &Config, router: &Router) -> Decision {
+    pub(crate) fn decide(&self, config: &Config, router: &Router) -> Decision {
         match self.normalized() {
             Ok((host, path)) => {
-                Decision::Routed(Box::new(self.route(config, router, &host, &path)))
+                let facts = self.facts(&host, &path);
+                Decision::Routed(Box::new(route(config, router, &facts)))
             }
             Err((reject, why)) => Decision::Refused(reject, why),
         }
@@ -144,8 +165,9 @@ impl Sample {
         Ok((host, path))
     }
 
-    fn route(&self, config: &Config, router: &Router, host: &str, path: &str) -> Routed {
-        let facts = Facts {
+    /// What the stages may see of it, with `host` and `path` in normal form.
+    pub(crate) fn facts<'s>(&'s self, host: &'s str, path: &'s str) -> Facts<'s> {
+        Facts {
             listener: self.listener,
             method: &self.method,
             host,
@@ -153,16 +175,19 @@ impl Sample {
             query: self.uri.query(),
             headers: &self.headers,
             client: self.client,
-        };
-        let outcome = router
-            .find(&facts)
-            .map(|matched| (matched, outcome(config, matched, &facts)));
-        Routed {
-            host: host.to_owned(),
-            path: path.to_owned(),
-            explanation: router.explain(&facts),
-            outcome,
         }
+    }
+}
+
+fn route(config: &Config, router: &Router, facts: &Facts<'_>) -> Routed {
+    let outcome = router
+        .find(facts)
+        .map(|matched| (matched, outcome(config, matched, facts)));
+    Routed {
+        host: facts.host.to_owned(),
+        path: facts.path.to_owned(),
+        explanation: router.explain(facts),
+        outcome,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::config::{
 /// Routes `beta` (95 to 5 between `api` and `canary`, prefix taken off), `api`,
 /// `strip` (a regex rewrite), `old` (redirect) and `teapot` (fixed answer) on the
 /// listeners `web` and `internal`.
-pub(in crate::cli) fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         server: Server {
             workers: NonZeroUsize::MIN,
