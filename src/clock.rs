@@ -73,14 +73,3 @@ pub fn unix_millis() -> u64 {
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     })
 }
-
-/// Milliseconds of wall-clock time since 1970, for the same.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "the edge the ban points to")]
-pub fn unix_millis() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| {
-            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-        })
-}

@@ -18,7 +18,7 @@ use crate::observe::decisions::{ARMED_FOR, CAPACITY, Decision};
 use crate::request::query;
 
 /// Headers that a request may be explained with; as many as a listener takes.
-const MAX_HEADERS: usize = 256;
+pub(super) const MAX_HEADERS: usize = 256;
 
 /// Picks that are told unless another number is asked for.
 const DEFAULT_COUNT: usize = 50;

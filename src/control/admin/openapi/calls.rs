@@ -6,9 +6,11 @@ use serde_json::json;
 use super::Schemas;
 use super::call::{Call, duration, etag, query};
 use crate::control::admin::code::Code;
-use crate::control::admin::{events, input, ready, status, view, write};
+use crate::control::admin::{events, explain, input, ready, status, view, write};
+use crate::control::explain::Report;
 use crate::control::reload::Plan;
 use crate::control::timeline::{Entry, KEPT};
+use crate::observe::decisions::CAPACITY;
 
 const CONFIG: &str = "/api/v1/config";
 const UPSTREAM: &str = "/api/v1/upstreams/{upstream}";
@@ -21,7 +23,8 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Call> {
     calls.extend([events(schemas), upstreams(schemas), upstream(schemas)]);
     calls.extend([config(), replace(schemas), plan(schemas), reload(schemas)]);
     calls.extend([change_upstream(schemas), change_backend(schemas)]);
-    calls.extend([register(schemas), leave(), openapi()]);
+    calls.extend([register(schemas), leave()]);
+    calls.extend([explain(schemas), decisions(schemas), openapi()]);
     calls
 }
 
@@ -239,6 +242,51 @@ fn register(schemas: &mut Schemas) -> Call {
         Code::TooManyBackends,
     ])
     .refuses(&[Code::UnknownAddress, Code::Ending])
+}
+
+fn explain(schemas: &mut Schemas) -> Call {
+    let text = json!({ "type": "string" });
+    let header = json!({ "type": "array", "items": text, "maxItems": explain::MAX_HEADERS });
+    Call::new(
+        "get",
+        "/api/v1/explain",
+        "explain",
+        "Where a request would go at this moment, and why",
+    )
+    .says("Nothing is sent anywhere, and no turn, slot or probe is used up.")
+    .takes(query("url", "Absolute, or a path.", &text))
+    .takes(query("method", "`GET` unless given.", &text))
+    .takes(query("header", "`Name: value`; may be repeated.", &header))
+    .takes(query("client", "The client's IP address.", &text))
+    .takes(query(
+        "listener",
+        "The name of the listener; the first one unless given.",
+        &text,
+    ))
+    .answers(
+        StatusCode::OK,
+        "The route, and the backends of its upstreams.",
+        &schemas.written::<Report>(),
+    )
+    .refuses(&[Code::InvalidRequest])
+}
+
+fn decisions(schemas: &mut Schemas) -> Call {
+    let count = json!({ "type": "integer", "minimum": 1, "maximum": CAPACITY });
+    Call::new(
+        "get",
+        "/api/v1/decisions",
+        "decisions",
+        "The last sampled picks, with who else could have been picked",
+    )
+    .says("Asking for them has them sampled for a while.")
+    .takes(query("n", "At most so many.", &count))
+    .answers(
+        StatusCode::OK,
+        "The newest first.",
+        &schemas.written::<explain::Decided<'_>>(),
+    )
+    .refuses(&[Code::InvalidRequest])
 }
 
 fn leave() -> Call {
