@@ -2,6 +2,7 @@
 //!
 //! | call | what it does |
 //! |---|---|
+//! | `GET /` | the [dashboard](page) |
 //! | `GET /livez` | 200 while the process runs |
 //! | `GET /readyz` | 200, or 503 with reasons |
 //! | `GET /api/v1/upstreams` | every upstream and its backends |
@@ -46,6 +47,7 @@ pub mod client;
 mod code;
 pub mod inherit;
 mod input;
+mod page;
 mod view;
 mod write;
 
@@ -89,6 +91,7 @@ where
         .route("/livez", get(livez))
         .route("/readyz", get(readyz::<T>))
         .merge(guarded)
+        .merge(page::router())
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(api)
