@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 /// Microseconds of monotonic time since the first call to [`now`] in this process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
 impl Moment {
@@ -60,9 +60,16 @@ pub fn now() -> Moment {
 
 /// Seconds of wall-clock time since 1970, for what outlives the process: cookies and logs.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the edge the ban points to")]
 pub fn unix_seconds() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+    unix_millis() / 1000
+}
+
+/// Milliseconds of wall-clock time since 1970.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the edge the ban points to")]
+pub fn unix_millis() -> u64 {
+    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    elapsed.map_or(0, |elapsed| {
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    })
 }

@@ -19,12 +19,14 @@ pub use run::{
 pub use units::{Percent, Secret};
 
 pub(crate) use format::{BackendAddress, DurationText, Format};
+pub(crate) use problem::{did_you_mean, quoted};
 
 mod algorithm;
 mod convert;
 pub mod docs;
 mod format;
 mod load;
+pub mod mask;
 mod node;
 mod path;
 mod problem;

@@ -8,3 +8,6 @@ pub mod lifecycle;
 pub mod reconcile;
 mod serve;
 pub mod steward;
+pub mod timeline;
+pub mod traffic;
+mod words;

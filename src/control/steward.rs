@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use super::timeline::{Happening, Timeline};
 use crate::clock;
 use crate::observe::metrics::Metrics;
 use crate::snapshot::{Published, Snapshot};
@@ -51,10 +52,51 @@ fn tick<T>(snapshot: &Snapshot<T>, overseers: &mut HashMap<String, Overseer>) {
 }
 
 /// Writes down what happens to the backends, until nobody is left to tell.
-pub async fn record(mut events: mpsc::Receiver<Event>, metrics: Arc<Metrics>) {
+pub async fn record(
+    mut events: mpsc::Receiver<Event>,
+    metrics: Arc<Metrics>,
+    timeline: Arc<Timeline>,
+) {
     while let Some(event) = events.recv().await {
         count(&event, &metrics);
         log(&event);
+        timeline.note(happening(event));
+    }
+}
+
+fn happening(event: Event) -> Happening {
+    let upstream = event.upstream.to_string();
+    match event.kind {
+        EventKind::State {
+            backend,
+            from,
+            to,
+            reason,
+            detail,
+        } => Happening::Backend {
+            upstream,
+            backend: backend.to_string(),
+            from,
+            to,
+            reason,
+            detail,
+        },
+        EventKind::Observed {
+            backend,
+            reason,
+            detail,
+        } => Happening::Observed {
+            upstream,
+            backend: backend.to_string(),
+            reason,
+            detail,
+        },
+        EventKind::Switched { from, to, detail } => Happening::Algorithm {
+            upstream,
+            from,
+            to,
+            detail,
+        },
     }
 }
 

@@ -8,30 +8,35 @@ use pingora::services::background::BackgroundService;
 
 use super::bind;
 use crate::config;
-use crate::control::admin::{self, Api};
+use crate::control::admin::{self, Api, Seen};
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Reconciler};
+use crate::control::traffic;
+use crate::observe::metrics::Metrics;
 use crate::proxy::Transport;
 
 /// Runs the reconciler and serves the admin API for as long as the process lives.
 pub(super) struct Admin {
     endpoint: config::Admin,
     lifecycle: Arc<Lifecycle>,
+    metrics: Arc<Metrics>,
     /// Taken by the one start.
-    parts: Mutex<Option<(Reconciler<Transport>, Commands)>>,
+    parts: Mutex<Option<(Reconciler<Transport>, Commands, Seen)>>,
 }
 
 impl Admin {
-    pub(super) const fn new(
+    pub(super) fn new(
         endpoint: config::Admin,
-        reconciler: Reconciler<Transport>,
-        commands: Commands,
+        (reconciler, commands): (Reconciler<Transport>, Commands),
         lifecycle: Arc<Lifecycle>,
+        metrics: Arc<Metrics>,
+        seen: Seen,
     ) -> Self {
         Self {
             endpoint,
             lifecycle,
-            parts: Mutex::new(Some((reconciler, commands))),
+            metrics,
+            parts: Mutex::new(Some((reconciler, commands, seen))),
         }
     }
 
@@ -65,13 +70,20 @@ impl BackgroundService for Admin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some((mut reconciler, commands)) = parts else {
+        let Some((mut reconciler, commands, seen)) = parts else {
             return;
         };
         let published = Arc::clone(reconciler.published());
         let lifecycle = Arc::clone(&self.lifecycle);
         let token = self.endpoint.token.clone();
-        let api = Api::new(published, commands.clone(), lifecycle, token);
-        tokio::join!(reconciler.run(), self.serve(api), self.hold(commands));
+        let (sampled, metrics) = (Arc::clone(&published), Arc::clone(&self.metrics));
+        let watch = traffic::watch(Arc::clone(&seen.traffic), sampled, metrics);
+        let api = Api::new(published, commands.clone(), lifecycle, token, seen);
+        tokio::join!(
+            reconciler.run(),
+            self.serve(api),
+            self.hold(commands),
+            watch
+        );
     }
 }

@@ -28,10 +28,12 @@ use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::clock;
 use crate::config::{Config, Discovery};
+use crate::control::admin::Seen;
 use crate::control::discovery;
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Inherited, Lasting, Origin, Reconciler};
+use crate::control::timeline::Timeline;
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -93,6 +95,7 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
+        let timeline = Arc::new(Timeline::default());
         let origin = origin(&config)?;
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
@@ -128,14 +131,23 @@ impl Server {
             closing: Arc::clone(&closing),
         };
         pingora.add_service(background_service("control", control));
+        let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
         let lifecycle = Arc::new(Lifecycle::default());
         if let Some(admin) = &config.admin {
-            let admin = Admin::new(admin.clone(), reconciler, commands, Arc::clone(&lifecycle));
+            let clients = Arc::clone(&connections);
+            let seen = Seen {
+                timeline: Arc::clone(&timeline),
+                traffic: Arc::default(),
+                checks: Arc::clone(checks.latest()),
+                connections: Box::new(move || clients.total()),
+            };
+            let told = (reconciler, commands);
+            let (phase, metrics) = (Arc::clone(&lifecycle), Arc::clone(&metrics));
+            let admin = Admin::new(admin.clone(), told, phase, metrics, seen);
             pingora.add_service(background_service("admin", admin));
         }
-        let oversight = Oversight::new(&published, &metrics, events);
+        let oversight = Oversight::new(&published, &metrics, &timeline, events);
         pingora.add_service(background_service("oversight", oversight));
-        let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
         pingora.add_service(background_service("health checks", checks));
         Ok(Self {
             pingora,

@@ -10,6 +10,7 @@ use pingora::services::background::BackgroundService;
 use tokio::sync::mpsc;
 
 use crate::control::steward;
+use crate::control::timeline::Timeline;
 use crate::observe::metrics::Metrics;
 use crate::proxy::Transport;
 use crate::snapshot::Published;
@@ -19,6 +20,7 @@ use crate::upstream::Event;
 pub(super) struct Oversight {
     published: Arc<Published<Transport>>,
     metrics: Arc<Metrics>,
+    timeline: Arc<Timeline>,
     events: Mutex<Option<mpsc::Receiver<Event>>>,
 }
 
@@ -26,11 +28,13 @@ impl Oversight {
     pub(super) fn new(
         published: &Arc<Published<Transport>>,
         metrics: &Arc<Metrics>,
+        timeline: &Arc<Timeline>,
         events: mpsc::Receiver<Event>,
     ) -> Self {
         Self {
             published: Arc::clone(published),
             metrics: Arc::clone(metrics),
+            timeline: Arc::clone(timeline),
             events: Mutex::new(Some(events)),
         }
     }
@@ -47,7 +51,8 @@ impl BackgroundService for Oversight {
         let Some(events) = self.take_events() else {
             return;
         };
-        let record = steward::record(events, Arc::clone(&self.metrics));
+        let (metrics, timeline) = (Arc::clone(&self.metrics), Arc::clone(&self.timeline));
+        let record = steward::record(events, metrics, timeline);
         let oversee = steward::oversee(Arc::clone(&self.published));
         tokio::join!(record, oversee);
     }

@@ -11,7 +11,7 @@ use crate::clock::Moment;
 use crate::state::{Reason, State};
 
 /// What the operator wants of a backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// It takes requests.
     #[default]
@@ -32,6 +32,17 @@ pub enum CheckFailure {
     Refused,
     /// Anything else, in words.
     Failed(String),
+}
+
+impl CheckFailure {
+    /// Why, in words.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Refused => "connection refused",
+            Self::Failed(words) => words,
+        }
+    }
 }
 
 /// What is known about a backend.

@@ -2,6 +2,7 @@
 //!
 //! Each module is a behaviour. Nothing needs a network, a fixed port or a set-up step.
 
+mod admin_api;
 mod balancing;
 mod dashboard;
 mod draining;

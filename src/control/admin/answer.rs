@@ -3,22 +3,26 @@
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::code::Code;
 use crate::control::reconcile::Refusal;
 
 /// A request that is not done, and what would help.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub(super) struct Refused {
-    /// For programs.
+    /// For programs; it stays the same when the message changes.
     pub(super) code: Code,
+    /// What is wrong.
     pub(super) message: String,
+    /// What would help.
     pub(super) hint: String,
 }
 
 /// What the log says about an answer beside its status.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Note {
     pub(super) text: String,
     /// Nothing changed: not worth a line by default.
@@ -70,6 +74,10 @@ impl From<Refusal> for Refused {
                 Code::UnknownAddress,
                 "say an IP address, or a name that this machine can look up",
             ),
+            Refusal::Changed(upstream) => {
+                let hint = format!("GET /api/v1/upstreams/{upstream} says how it is now");
+                return Self::new(Code::PreconditionFailed, refusal.to_string(), hint);
+            }
             Refusal::Ended => (Code::Ending, "try again with the process that takes over"),
         };
         Self::new(code, refusal.to_string(), hint)
@@ -91,6 +99,12 @@ impl IntoResponse for Refused {
         }
         response
     }
+}
+
+/// The answer, with what the log says about it.
+pub(super) fn noted(mut response: Response, note: Note) -> Response {
+    response.extensions_mut().insert(note);
+    response
 }
 
 /// An answer with a JSON body.

@@ -1,6 +1,9 @@
 //! The words by which programs know why a call was refused.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 /// Why a call was refused. The word stays the same when the message changes.
@@ -12,6 +15,8 @@ pub enum Code {
     Unauthorized,
     /// Without a token, its `Host` is neither an IP address nor `localhost`.
     WrongHost,
+    /// Without a token, it comes from another site's page.
+    WrongOrigin,
     /// There is nothing under its path.
     UnknownPath,
     /// There is no such upstream.
@@ -30,22 +35,29 @@ pub enum Code {
     AddressTaken,
     /// The upstream has as many backends as it may have.
     TooManyBackends,
+    /// The upstream is not as `If-Match` says.
+    PreconditionFailed,
     /// The body broke off or is too large.
     BrokenBody,
+    /// The body is no JSON, as its `Content-Type` says.
+    UnsupportedMediaType,
     /// The address's name cannot be looked up.
     UnknownAddress,
     /// Too many calls wait already.
     TooManyWaits,
+    /// Too many clients follow the timeline already.
+    TooManyStreams,
     /// The process is ending.
     Ending,
 }
 
 impl Code {
     /// Every one, by status.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::WrongHost,
+        Self::WrongOrigin,
         Self::UnknownPath,
         Self::UnknownUpstream,
         Self::UnknownBackend,
@@ -55,9 +67,12 @@ impl Code {
         Self::ConfiguredBackend,
         Self::AddressTaken,
         Self::TooManyBackends,
+        Self::PreconditionFailed,
         Self::BrokenBody,
+        Self::UnsupportedMediaType,
         Self::UnknownAddress,
         Self::TooManyWaits,
+        Self::TooManyStreams,
         Self::Ending,
     ];
 
@@ -68,6 +83,7 @@ impl Code {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
             Self::WrongHost => "wrong_host",
+            Self::WrongOrigin => "wrong_origin",
             Self::UnknownPath => "unknown_path",
             Self::UnknownUpstream => "unknown_upstream",
             Self::UnknownBackend => "unknown_backend",
@@ -77,9 +93,12 @@ impl Code {
             Self::ConfiguredBackend => "configured_backend",
             Self::AddressTaken => "address_taken",
             Self::TooManyBackends => "too_many_backends",
+            Self::PreconditionFailed => "precondition_failed",
             Self::BrokenBody => "broken_body",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::UnknownAddress => "unknown_address",
             Self::TooManyWaits => "too_many_waits",
+            Self::TooManyStreams => "too_many_streams",
             Self::Ending => "ending",
         }
     }
@@ -90,7 +109,7 @@ impl Code {
         match self {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::WrongHost => StatusCode::FORBIDDEN,
+            Self::WrongHost | Self::WrongOrigin => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::UnknownUpstream | Self::UnknownBackend => {
                 StatusCode::NOT_FOUND
             }
@@ -100,10 +119,28 @@ impl Code {
             | Self::ConfiguredBackend
             | Self::AddressTaken
             | Self::TooManyBackends => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BrokenBody => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownAddress => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyWaits | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyWaits | Self::TooManyStreams | Self::Ending => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
+    }
+}
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Why a call was refused, for programs.",
+            "type": "string",
+            "enum": Self::ALL.map(Self::label),
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::client::{Call, CallError};
 use super::input;
 use crate::clock::Moment;
-use crate::config;
+use crate::config::{self, Choice};
 use crate::control::reconcile::{Inherited, Place};
 
 /// Limit for the whole question.
@@ -45,7 +45,14 @@ struct Upstreams {
 #[derive(Deserialize)]
 struct Upstream {
     name: String,
+    /// An older process knows none.
+    operator: Option<UpstreamOperator>,
     backends: Vec<Backend>,
+}
+
+#[derive(Deserialize)]
+struct UpstreamOperator {
+    algorithm: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +112,14 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 fn read(answer: &Upstreams, now: Moment) -> Inherited {
     let mut inherited = Inherited::default();
     for upstream in &answer.upstreams {
+        let wish = upstream.operator.as_ref();
+        if let Some(algorithm) = wish.and_then(|wish| wish.algorithm.as_ref()) {
+            let upstream = upstream.name.clone();
+            match Choice::from_name(algorithm) {
+                Some(choice) => inherited.algorithms.push((upstream, choice)),
+                None => tracing::warn!(upstream, algorithm, "not taken over: no such algorithm"),
+            }
+        }
         for backend in &upstream.backends {
             let place = || Place {
                 upstream: upstream.name.clone(),

@@ -3,18 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::Path;
+use axum::body::to_bytes;
 use axum::extract::rejection::PathRejection;
-use axum::http::Uri;
+use axum::extract::{Path, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Uri};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
 use super::answer::Refused;
 use super::code::Code;
+use super::view::ChoiceWord;
 use crate::clock::Moment;
-use crate::config::{BackendAddress, DurationText, Format};
+use crate::config::{BackendAddress, Choice, DurationText, Format, did_you_mean, quoted};
 use crate::control::reconcile::{Change, Heartbeat, Place, Weighing};
 use crate::request::query;
 use crate::upstream::Mode;
@@ -38,39 +41,82 @@ const MAX_DEADLINE: Duration = Duration::from_hours(24);
 const WEIGHTS: (u32, u32) = (1, 65_535);
 
 /// Longest id of a backend in bytes.
-const MAX_ID: usize = 261;
+pub(super) const MAX_ID: usize = 261;
 
-/// The body of a heartbeat.
-#[derive(Debug, Deserialize)]
+/// How a duration is written, for a schema.
+pub(super) const DURATION: &str = match DurationText::PATTERN {
+    Some(pattern) => pattern,
+    None => "",
+};
+
+/// What `curl -d` says about any text.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A backend registers, or renews its registration.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct HeartbeatBody {
+#[schemars(rename = "Heartbeat")]
+pub(super) struct HeartbeatBody {
+    /// Without another heartbeat in this time it is out: `200ms` to `1h`.
+    #[schemars(regex(pattern = DURATION))]
     ttl: String,
+    /// At first 1, then as it was.
+    #[schemars(range(min = 1, max = 65_535))]
     weight: Option<u32>,
+    /// `host:port`; needed only where the id is none.
     address: Option<String>,
 }
 
-/// The body of a PATCH.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PatchBody {
-    #[serde(deserialize_with = "given")]
+/// What the operator changes about a backend; at least one of the keys, unless `?wait` is given.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "BackendChange")]
+pub(super) struct PatchBody {
+    /// The weight in force from now on; null for the backend's own.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = 65_535))]
     weight: Option<Weighing>,
+    /// Whether it takes requests.
     state: Option<Wanted>,
+    /// With `draining` only: how long what is there may stay, such as `30s`, at most `24h`.
+    #[schemars(regex(pattern = DURATION))]
     deadline: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// Whether a backend is to take requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "WantedState")]
 enum Wanted {
+    /// It is.
     Active,
+    /// From clients it has already.
     Draining,
+    /// From nobody.
     Maintenance,
+}
+
+/// What the operator changes about an upstream.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "UpstreamChange", extend("required" = ["algorithm"]))]
+pub(super) struct SteerBody {
+    /// The algorithm in force from now on, or `adaptive`; null for the configured one.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(with = "Option<ChoiceWord>")]
+    algorithm: Option<String>,
 }
 
 /// Tells `null` from a missing key.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Weighing>, D::Error> {
     let weight = Option::deserialize(deserializer)?;
     Ok(Some(weight.map_or(Weighing::Own, Weighing::Fixed)))
+}
+
+/// The upstream that a path names.
+pub(super) fn upstream(path: Result<Path<String>, PathRejection>) -> Result<String, Refused> {
+    let read = path.map_err(|error| Refused::invalid(error.body_text(), "percent-encode UTF-8"));
+    read.map(|Path(name)| name)
 }
 
 /// The upstream and the backend that a path names.
@@ -80,13 +126,34 @@ pub(super) fn place(path: Result<Path<(String, String)>, PathRejection>) -> Resu
     Ok(Place { upstream, backend })
 }
 
-/// The body, whole.
-pub(super) async fn body(body: Body) -> Result<Vec<u8>, Refused> {
-    let read = timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await;
+/// The body, whole, unless it says that it is something else than JSON.
+pub(super) async fn json(request: Request) -> Result<Vec<u8>, Refused> {
+    if !says(request.headers(), |kind| {
+        kind == "application/json" || kind.ends_with("+json")
+    }) {
+        let hint = "send `Content-Type: application/json`, or none";
+        let message = "the body is to be JSON";
+        return Err(Refused::new(Code::UnsupportedMediaType, message, hint));
+    }
+    body(request, MAX_BODY).await
+}
+
+/// Whether the body's type will do, where it is told.
+fn says(headers: &HeaderMap, will_do: impl Fn(&str) -> bool) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind.to_str().unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind == FORM || will_do(kind)
+}
+
+async fn body(request: Request, limit: usize) -> Result<Vec<u8>, Refused> {
+    let read = timeout(BODY_TIMEOUT, to_bytes(request.into_body(), limit)).await;
     let late = |_| Refused::new(Code::LateBody, "the body did not arrive", "try again");
     let broken = |_| {
         let message = "the body broke off or is too large";
-        let hint = format!("at most {MAX_BODY} bytes");
+        let hint = format!("at most {limit} bytes");
         Refused::new(Code::BrokenBody, message, hint)
     };
     Ok(read.map_err(late)?.map_err(broken)?.to_vec())
@@ -138,6 +205,24 @@ pub(super) fn change(body: &[u8], now: Moment, drain_timeout: Duration) -> Resul
             Wanted::Maintenance => Mode::Maintenance,
         }),
     })
+}
+
+/// What a PATCH wants an upstream to choose by; `None` is what the configuration says.
+pub(super) fn algorithm(body: &[u8]) -> Result<Option<Choice>, Refused> {
+    const HINT: &str =
+        r#"such as {"algorithm": "least_connections"}, or null for the configured one"#;
+    let body: SteerBody = parse(body, HINT)?;
+    let Some(name) = body.algorithm else {
+        return Ok(None);
+    };
+    let choice = Choice::from_name(&name);
+    let choice = choice.ok_or_else(|| {
+        let names: Vec<&str> = Choice::names().collect();
+        let near = did_you_mean(&name, names.iter().copied());
+        let hint = format!("one of {}{near}", names.join(", "));
+        Refused::invalid(format!("{} is no algorithm", quoted(&name)), hint)
+    })?;
+    Ok(Some(choice))
 }
 
 /// How long `?wait` asks to wait.

@@ -8,6 +8,7 @@
 //! and it keeps the health it finds to itself.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +21,15 @@ use tokio::task::{self, JoinError, JoinSet};
 
 use crate::clock::{self, Moment};
 use crate::snapshot::{Group, Published, Snapshot};
-use crate::upstream::{CheckFailure, Endpoint};
+use crate::upstream::Endpoint;
+pub use latest::{Checked, Latest};
 use probe::{Probes, Target};
 use schedule::{Id, Pace, Schedule};
 use verdict::Verdict;
 
 mod grpc;
 mod http;
+mod latest;
 mod probe;
 mod schedule;
 mod verdict;
@@ -38,14 +41,25 @@ const IDLE: Duration = Duration::from_hours(1);
 pub struct HealthChecks<T> {
     published: Arc<Published<T>>,
     peer: fn(&T) -> HttpPeer,
+    latest: Arc<Latest>,
 }
 
 impl<T> HealthChecks<T> {
     /// Checks what is published. `peer` says how the connection of a check is made: to the
     /// backend's address, with the TLS settings of its traffic, and without limits of time.
     #[must_use]
-    pub const fn new(published: Arc<Published<T>>, peer: fn(&T) -> HttpPeer) -> Self {
-        Self { published, peer }
+    pub fn new(published: Arc<Published<T>>, peer: fn(&T) -> HttpPeer) -> Self {
+        Self {
+            published,
+            peer,
+            latest: Arc::default(),
+        }
+    }
+
+    /// What the checks came to.
+    #[must_use]
+    pub const fn latest(&self) -> &Arc<Latest> {
+        &self.latest
     }
 }
 
@@ -53,7 +67,7 @@ impl<T> HealthChecks<T> {
 impl<T: Send + Sync + 'static> BackgroundService for HealthChecks<T> {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         tokio::select! {
-            () = Rounds::new(&self.published, self.peer).run(&self.published) => {}
+            () = Rounds::new(&self.published, self.peer, &self.latest).run(&self.published) => {}
             _ = shutdown.changed() => {}
         }
     }
@@ -63,6 +77,7 @@ impl<T: Send + Sync + 'static> BackgroundService for HealthChecks<T> {
 struct Rounds<T> {
     snapshot: Arc<Snapshot<T>>,
     peer: fn(&T) -> HttpPeer,
+    latest: Arc<Latest>,
     /// Made when first needed: reading the system's certificates takes time and memory.
     probes: Option<Arc<Probes>>,
     lanes: HashMap<String, Lane>,
@@ -99,10 +114,11 @@ struct Finding {
 }
 
 impl<T: Send + Sync + 'static> Rounds<T> {
-    fn new(published: &Published<T>, peer: fn(&T) -> HttpPeer) -> Self {
+    fn new(published: &Published<T>, peer: fn(&T) -> HttpPeer, latest: &Arc<Latest>) -> Self {
         let mut rounds = Self {
             snapshot: published.load(),
             peer,
+            latest: Arc::clone(latest),
             probes: None,
             lanes: HashMap::new(),
             checks: JoinSet::new(),
@@ -169,6 +185,9 @@ impl<T: Send + Sync + 'static> Rounds<T> {
             lane.renew(group, &mut self.next_id, now);
             self.lanes.insert(config.name.clone(), lane);
         }
+        let targets = self.lanes.iter();
+        let targets = targets.map(|(upstream, lane)| (upstream.as_str(), lane.addresses()));
+        self.latest.keep(&targets.collect());
     }
 
     fn start_due(&mut self) {
@@ -216,6 +235,9 @@ impl<T: Send + Sync + 'static> Rounds<T> {
         };
         lane.schedule.finish(target);
         if let Some(place) = lane.targets.get(&target) {
+            let checked = finding.checked();
+            self.latest
+                .note(&upstream, place.endpoint.address(), checked);
             finding.report(&self.snapshot.groups()[lane.group], place.member);
         }
     }
@@ -231,6 +253,11 @@ fn pause(wake: Option<Moment>, now: Moment) -> Duration {
 }
 
 impl Lane {
+    fn addresses(&self) -> HashSet<SocketAddr> {
+        let places = self.targets.values();
+        places.map(|place| place.endpoint.address()).collect()
+    }
+
     /// Takes over the members of `group`: those that stay keep their turn.
     fn renew<T>(&mut self, group: &Group<T>, next_id: &mut Id, now: Moment) {
         let key = |endpoint: &Arc<Endpoint>| Arc::as_ptr(endpoint) as usize;
@@ -266,16 +293,21 @@ impl Finding {
         }
     }
 
+    fn checked(&self) -> Checked {
+        let result = self.verdict.clone().into_result();
+        Checked {
+            unix_millis: clock::unix_millis(),
+            result: result.map_err(|failure| failure.words().to_owned()),
+        }
+    }
+
     fn report<T>(self, group: &Group<T>, member: usize) {
         group.backends[member].check(self.verdict.label(), self.took);
         let result = self.verdict.into_result();
         if let Err(failure) = &result {
             let upstream = group.upstream.name();
             let backend = group.upstream.members()[member].endpoint.name();
-            let reason = match failure {
-                CheckFailure::Refused => "connection refused",
-                CheckFailure::Failed(words) => words,
-            };
+            let reason = failure.words();
             tracing::debug!(upstream, backend, reason, "health check failed");
         }
         group.upstream.record_check(member, clock::now(), result);

@@ -190,7 +190,7 @@ async fn members_that_leave_are_forgotten_and_the_others_keep_their_place() {
     let check = || Some(active(LONG));
     let first = snapshot(&[a, b], check(), &metrics, &peer, None);
     let published = Published::new(first);
-    let mut rounds = Rounds::new(&published, HttpPeer::clone);
+    let mut rounds = Rounds::new(&published, HttpPeer::clone, &Arc::default());
     let ids = |rounds: &Rounds<HttpPeer>| {
         let targets = &rounds.lanes["web"].targets;
         let mut ids: Vec<_> = targets

@@ -1,13 +1,14 @@
 //! What the reconciler can be asked for, and how it answers.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Moment;
+use crate::config::Choice;
 use crate::upstream::Mode;
 
 /// Commands that wait at a time; whoever has more to say waits.
@@ -64,22 +65,6 @@ pub struct Change {
     pub mode: Option<Mode>,
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.weight {
-            Some(Weighing::Fixed(weight)) => write!(f, "weight {weight}, ")?,
-            Some(Weighing::Own) => f.write_str("own weight, ")?,
-            None => {}
-        }
-        f.write_str(match self.mode {
-            Some(Mode::Active) => "active",
-            Some(Mode::Draining { .. }) => "draining",
-            Some(Mode::Maintenance) => "maintenance",
-            None => "state unchanged",
-        })
-    }
-}
-
 /// What a process begins with beside its configuration: what the one before it was told.
 #[derive(Clone, Debug, Default)]
 pub struct Inherited {
@@ -87,6 +72,8 @@ pub struct Inherited {
     pub heartbeats: Vec<Heartbeat>,
     /// What the operator wants of backends.
     pub wishes: Vec<(Place, Change)>,
+    /// What the operator wants upstreams to choose by.
+    pub algorithms: Vec<(String, Choice)>,
 }
 
 /// What was said about a backend.
@@ -115,6 +102,23 @@ pub struct Lease {
 
 /// What was said about the backends of an upstream, by their ids.
 pub type Records = HashMap<String, Record>;
+
+/// Stands for everything about an upstream that a write can change: equal where nothing has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(pub u64);
+
+/// What was said about an upstream.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Changes with the rest of it.
+    pub tag: Tag,
+    /// What the configuration chooses backends by.
+    pub configured: Choice,
+    /// What the operator wants instead.
+    pub algorithm: Option<Choice>,
+    /// What was said about its backends.
+    pub backends: Records,
+}
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,6 +154,9 @@ pub enum Refusal {
     /// The address's name cannot be looked up.
     #[error("`{0}` cannot be looked up")]
     Unresolved(String),
+    /// The upstream is not as the command was given for.
+    #[error("upstream `{0}` has changed meanwhile")]
+    Changed(String),
     /// The reconciler has ended.
     #[error("the process is ending")]
     Ended,
@@ -161,8 +168,24 @@ pub(super) enum Command {
     Report(Heartbeat, Answer<Reported>),
     Leave(Place, Answer<()>),
     Amend(Place, Change, Answer<()>),
-    Recall(String, Answer<Records>),
+    Steer(String, Option<Choice>, Answer<()>),
+    Recall(String, Answer<Told>),
     Hold(Answer<()>),
+    /// Only while the upstream's tag is one of these.
+    Provided(Arc<[Tag]>, Box<Command>),
+}
+
+impl Command {
+    /// The upstream that it is about, where it is about one.
+    pub(super) fn upstream(&self) -> Option<&str> {
+        match self {
+            Self::Report(heartbeat, _) => Some(&heartbeat.place.upstream),
+            Self::Leave(place, _) | Self::Amend(place, ..) => Some(&place.upstream),
+            Self::Steer(upstream, ..) | Self::Recall(upstream, _) => Some(upstream),
+            Self::Hold(_) => None,
+            Self::Provided(_, command) => command.upstream(),
+        }
+    }
 }
 
 pub(super) type Answer<A> = oneshot::Sender<Result<A, Refusal>>;
@@ -170,10 +193,28 @@ pub(super) type Answer<A> = oneshot::Sender<Result<A, Refusal>>;
 /// Gives the reconciler its commands. Each method returns when what it asks for is in force.
 #[derive(Clone, Debug)]
 pub struct Commands {
-    pub(super) queue: mpsc::Sender<Command>,
+    queue: mpsc::Sender<Command>,
+    provided: Option<Arc<[Tag]>>,
 }
 
 impl Commands {
+    pub(super) const fn new(queue: mpsc::Sender<Command>) -> Self {
+        Self {
+            queue,
+            provided: None,
+        }
+    }
+
+    /// Commands that are refused unless the upstream they are about has one of these tags;
+    /// nothing comes between the look and the deed.
+    #[must_use]
+    pub fn provided(&self, tags: Vec<Tag>) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            provided: Some(tags.into()),
+        }
+    }
+
     /// Registers a backend, or renews its registration.
     pub async fn report(&self, heartbeat: Heartbeat) -> Result<Reported, Refusal> {
         self.ask(|answer| Command::Report(heartbeat, answer)).await
@@ -190,8 +231,15 @@ impl Commands {
             .await
     }
 
-    /// What was said about the backends of an upstream.
-    pub async fn recall(&self, upstream: &str) -> Result<Records, Refusal> {
+    /// Makes an upstream choose by this; `None` is what the configuration says.
+    pub async fn steer(&self, upstream: &str, algorithm: Option<Choice>) -> Result<(), Refusal> {
+        let upstream = upstream.to_owned();
+        self.ask(|answer| Command::Steer(upstream, algorithm, answer))
+            .await
+    }
+
+    /// What was said about an upstream and its backends.
+    pub async fn recall(&self, upstream: &str) -> Result<Told, Refusal> {
         let upstream = upstream.to_owned();
         self.ask(|answer| Command::Recall(upstream, answer)).await
     }
@@ -203,7 +251,12 @@ impl Commands {
 
     async fn ask<A>(&self, command: impl FnOnce(Answer<A>) -> Command) -> Result<A, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.queue.send(command(answer)).await;
+        let command = command(answer);
+        let command = match &self.provided {
+            Some(tags) => Command::Provided(Arc::clone(tags), Box::new(command)),
+            None => command,
+        };
+        let sent = self.queue.send(command).await;
         sent.map_err(|_| Refusal::Ended)?;
         answered.await.map_err(|_| Refusal::Ended)?
     }

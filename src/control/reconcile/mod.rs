@@ -17,8 +17,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 pub use command::{
-    Change, Commands, Heartbeat, Inherited, Lease, Place, Record, Records, Refusal, Reported,
-    Weighing,
+    Change, Commands, Heartbeat, Inherited, Lease, Place, Record, Records, Refusal, Reported, Tag,
+    Told, Weighing,
 };
 
 use crate::clock::{self, Moment};
@@ -28,10 +28,14 @@ use crate::snapshot::{Group, Parts, Published, Snapshot};
 use crate::upstream::sticky::Signer;
 use crate::upstream::{Journal, Member, Mode, Resolved};
 use command::{Answer, Command, QUEUE};
+use reply::Reply;
 use set::{Effect, Set};
+use steer::steered;
 
 mod command;
+mod reply;
 mod set;
+mod steer;
 
 /// Commands taken at a time.
 const BATCH: usize = 256;
@@ -73,13 +77,6 @@ pub struct Reconciler<T> {
     queue: mpsc::Receiver<Command>,
     /// No registration is to be looked at before; `None` where there is none.
     look: Option<Moment>,
-}
-
-/// What is still to be said when the snapshot is published.
-enum Reply {
-    Reported(Answer<Reported>, Result<Reported, Refusal>),
-    Done(Answer<()>, Result<(), Refusal>),
-    Recalled(Answer<Records>, Result<Records, Refusal>),
 }
 
 /// What the live state must hear about.
@@ -127,7 +124,7 @@ impl<T> Reconciler<T> {
             queue,
         };
         reconciler.tell(&reconciler.published.load(), &news, now);
-        (reconciler, Commands { queue: sender })
+        (reconciler, Commands::new(sender))
     }
 
     /// Where the snapshots are published.
@@ -170,14 +167,7 @@ impl<T> Reconciler<T> {
             Effect::Rebuild => self.publish(&news, now),
             Effect::None => self.tell(&self.published.load(), &news, now),
         }
-        for reply in replies {
-            // Whoever asked may be gone.
-            match reply {
-                Reply::Reported(answer, result) => drop(answer.send(result)),
-                Reply::Done(answer, result) => drop(answer.send(result)),
-                Reply::Recalled(answer, result) => drop(answer.send(result)),
-            }
-        }
+        replies.into_iter().for_each(Reply::send);
     }
 
     fn obey(&mut self, command: Command, now: Moment, news: &mut Vec<News>) -> (Reply, Effect) {
@@ -206,10 +196,15 @@ impl<T> Reconciler<T> {
                 let result = self.change(&place, about, news, |set| set.amend(&place, change));
                 done(answer, result)
             }
+            Command::Steer(upstream, algorithm, answer) => {
+                let found = position(&self.origin.config, &upstream);
+                let effect = found.map(|upstream| self.sets[upstream].steer(algorithm));
+                done(answer, effect)
+            }
             Command::Recall(upstream, answer) => {
                 let found = position(&self.origin.config, &upstream);
-                let records = found.map(|upstream| self.sets[upstream].records());
-                (Reply::Recalled(answer, records), Effect::None)
+                let told = found.map(|upstream| self.sets[upstream].told());
+                (Reply::Recalled(answer, told), Effect::None)
             }
             Command::Hold(answer) => {
                 for (upstream, set) in self.sets.iter_mut().enumerate() {
@@ -222,7 +217,23 @@ impl<T> Reconciler<T> {
                 }
                 done(answer, Ok(Effect::None))
             }
+            Command::Provided(tags, command) => match self.is_as(&tags, &command) {
+                Ok(()) => self.obey(*command, now, news),
+                Err(refusal) => (Reply::refused(*command, refusal), Effect::None),
+            },
         }
+    }
+
+    /// Whether the upstream that a command is about has one of these tags.
+    fn is_as(&self, tags: &[Tag], command: &Command) -> Result<(), Refusal> {
+        let Some(upstream) = command.upstream() else {
+            return Ok(());
+        };
+        let found = position(&self.origin.config, upstream)?;
+        if tags.contains(&self.sets[found].tag()) {
+            return Ok(());
+        }
+        Err(Refusal::Changed(upstream.to_owned()))
     }
 
     fn change<R>(
@@ -332,6 +343,12 @@ fn inherit(inherited: &Inherited, config: &Config, sets: &mut [Set], now: Moment
         });
         note(place, About::Mode, known);
     }
+    for (upstream, algorithm) in &inherited.algorithms {
+        match position(config, upstream) {
+            Ok(position) => drop(sets[position].steer(Some(*algorithm))),
+            Err(refusal) => tracing::warn!(upstream, "not taken over: {refusal}"),
+        }
+    }
     news
 }
 
@@ -371,7 +388,7 @@ fn build<T>(
         now,
         seed: lasting.seed,
     };
-    Snapshot::build(Arc::clone(&origin.config), &parts, previous)
+    Snapshot::build(steered(&origin.config, sets), &parts, previous)
 }
 
 fn positions<T>(snapshot: &Snapshot<T>) -> Vec<HashMap<String, usize>> {

@@ -5,14 +5,17 @@
 //! backend's live state is here; that stays with its endpoint.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::command::{
-    Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Weighing,
+    Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Tag, Told, Weighing,
 };
 use crate::clock::Moment;
-use crate::config::{self, Discovery};
+use crate::config::{self, Choice, Discovery};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
 
 /// How long an expired backend stays in the set, out of the rotation: long enough to be seen, and
@@ -32,6 +35,10 @@ const MAX_WISHES: usize = 2 * MAX_MEMBERS;
 #[derive(Debug)]
 pub(super) struct Set {
     upstream: String,
+    /// What the configuration chooses by.
+    choice: Choice,
+    /// What the operator wants instead.
+    algorithm: Option<Choice>,
     configured: Vec<Resolved>,
     /// The most backends that may register; `None` takes none.
     registry: Option<usize>,
@@ -90,6 +97,8 @@ impl Set {
     pub(super) fn new(config: &config::Upstream, configured: Vec<Resolved>) -> Self {
         Self {
             upstream: config.name.clone(),
+            choice: config.algorithm,
+            algorithm: None,
             configured,
             registry: config
                 .discovery
@@ -130,6 +139,40 @@ impl Set {
     /// When a registered backend is out of the rotation, and when that is looked at.
     pub(super) fn deadlines(&self, id: &str) -> Option<(Moment, Moment)> {
         self.registered.get(id).map(|one| (one.deadline, one.look))
+    }
+
+    /// What the operator wants the upstream to choose by, where that is not as configured.
+    pub(super) const fn algorithm(&self) -> Option<Choice> {
+        self.algorithm
+    }
+
+    /// Makes it choose by this; `None` is as configured.
+    pub(super) fn steer(&mut self, algorithm: Option<Choice>) -> Effect {
+        let before = std::mem::replace(&mut self.algorithm, algorithm);
+        Effect::rebuild_if(before != algorithm)
+    }
+
+    /// What was said about the upstream.
+    pub(super) fn told(&self) -> Told {
+        Told {
+            tag: self.tag(),
+            configured: self.choice,
+            algorithm: self.algorithm,
+            backends: self.records(),
+        }
+    }
+
+    /// Stands for all of it that a write can change.
+    pub(super) fn tag(&self) -> Tag {
+        let mut hash = Xxh3::new();
+        let algorithms = [Some(self.choice), self.algorithm];
+        algorithms.map(|one| one.map(Choice::name)).hash(&mut hash);
+        for one in self.resolved() {
+            (&one.name, one.address, one.backend.weight).hash(&mut hash);
+            let wish = self.wishes.get(&one.name).copied().unwrap_or_default();
+            (wish.weight, wish.mode).hash(&mut hash);
+        }
+        Tag(hash.finish())
     }
 
     /// What was said about each backend.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::config::Discovery;
+use crate::config::{Algorithm, Choice, Discovery};
 
 const TTL: Duration = Duration::from_secs(10);
 const NOW: Moment = Moment::from_micros(1_000_000_000);
@@ -233,6 +233,7 @@ fn one_that_takes_over_begins_with_what_the_other_was_told() {
             (place("192.0.2.1:1"), maintenance),
             (place("away"), maintenance),
         ],
+        algorithms: vec![("web".to_owned(), Choice::Fixed(Algorithm::Maglev))],
     };
     let (mut reconciler, _) = heir(&inherited);
     let expected = ["192.0.2.1:1", "192.0.2.2:1", "a", "b"];
@@ -242,6 +243,7 @@ fn one_that_takes_over_begins_with_what_the_other_was_told() {
         0,
         "the first snapshot has it all"
     );
+    assert_eq!(algorithm(&reconciler), Algorithm::Maglev);
     assert_eq!(reconciler.look, Some(after(15)));
     let state = |reconciler: &Reconciler<usize>, member: usize, now: Moment| {
         let snapshot = reconciler.published().load();
@@ -309,4 +311,102 @@ async fn it_answers_until_nobody_can_ask() {
     assert_eq!(published.load().groups()[0].upstream.members().len(), 2);
     drop(commands);
     task.await.expect("it ends by itself");
+}
+
+fn steer(reconciler: &mut Reconciler<usize>, algorithm: Option<Algorithm>) {
+    let choice = algorithm.map(Choice::Fixed);
+    let done = obey(reconciler, NOW, |answer| {
+        Command::Steer("web".to_owned(), choice, answer)
+    });
+    done.expect("web is there");
+}
+
+fn algorithm(reconciler: &Reconciler<usize>) -> Algorithm {
+    reconciler.published().load().groups()[0]
+        .upstream
+        .algorithm()
+}
+
+#[test]
+fn an_algorithm_is_in_force_at_once_and_survives_every_rebuild() {
+    let (mut reconciler, _) = reconciler();
+    for &wanted in Algorithm::ALL {
+        steer(&mut reconciler, Some(wanted));
+        assert_eq!(algorithm(&reconciler), wanted);
+        beat(&mut reconciler, wanted.name(), wanted as u8 + 20, NOW);
+        let place = place(wanted.name());
+        let left = obey(&mut reconciler, NOW, |answer| Command::Leave(place, answer));
+        assert_eq!(left, Ok(()));
+        assert_eq!(algorithm(&reconciler), wanted);
+    }
+    let published = publications(&reconciler);
+    steer(&mut reconciler, Some(Algorithm::Maglev));
+    assert_eq!(publications(&reconciler), published, "it is so already");
+    steer(&mut reconciler, None);
+    let config = reconciler.published().load();
+    assert_eq!(config.config().upstreams[0].algorithm, Choice::Adaptive);
+    let unknown = obey(&mut reconciler, NOW, |answer| {
+        Command::Steer("x".to_owned(), None, answer)
+    });
+    assert_eq!(unknown, Err(Refusal::UnknownUpstream("x".to_owned())));
+}
+
+fn told(reconciler: &mut Reconciler<usize>, upstream: &str) -> Told {
+    let (answer, mut answered) = oneshot::channel();
+    let command = Command::Recall(upstream.to_owned(), answer);
+    reconciler.settle(&mut vec![command], NOW);
+    answered.try_recv().expect("answered").expect("known")
+}
+
+#[test]
+fn a_command_is_carried_out_only_while_the_upstream_is_as_it_was_seen() {
+    let (mut reconciler, _) = reconciler();
+    let seen = told(&mut reconciler, "web").tag;
+    let elsewhere = told(&mut reconciler, "fixed").tag;
+    assert_ne!(seen, elsewhere);
+    let weigh = |reconciler: &mut Reconciler<usize>, tags: &[Tag], weight| {
+        let change = Change {
+            weight: Some(Weighing::Fixed(weight)),
+            mode: None,
+        };
+        obey(reconciler, NOW, |answer| {
+            let amend = Command::Amend(place("192.0.2.1:1"), change, answer);
+            Command::Provided(tags.into(), Box::new(amend))
+        })
+    };
+    assert_eq!(weigh(&mut reconciler, &[elsewhere, seen], 5), Ok(()));
+    let changed = Err(Refusal::Changed("web".to_owned()));
+    assert_eq!(weigh(&mut reconciler, &[seen], 6), changed, "it is stale");
+    let now = told(&mut reconciler, "web");
+    assert_eq!(now.backends["192.0.2.1:1"].weight, Some(5));
+    assert_eq!(told(&mut reconciler, "fixed").tag, elsewhere);
+    steer(&mut reconciler, Some(Algorithm::Random));
+    assert_ne!(told(&mut reconciler, "web").tag, now.tag);
+    steer(&mut reconciler, None);
+    assert_eq!(told(&mut reconciler, "web").tag, now.tag);
+    beat(&mut reconciler, "a", 20, NOW);
+    let registered = told(&mut reconciler, "web").tag;
+    assert_ne!(registered, now.tag);
+    beat(&mut reconciler, "a", 20, after(1));
+    assert_eq!(told(&mut reconciler, "web").tag, registered, "renewed only");
+}
+
+#[test]
+fn whoever_gives_conditional_commands_is_answered_by_each_kind() {
+    let (mut reconciler, _) = reconciler();
+    let stale = || Arc::from([Tag(0)]);
+    let refused = |command: Command| Command::Provided(stale(), Box::new(command));
+    let (command, mut answered) = report(heartbeat("a", 20, TTL));
+    reconciler.settle(&mut vec![refused(command)], NOW);
+    let changed = Refusal::Changed("web".to_owned());
+    assert_eq!(answered.try_recv().expect("answered"), Err(changed.clone()));
+    let left = obey(&mut reconciler, NOW, |answer| {
+        refused(Command::Leave(place("a"), answer))
+    });
+    assert_eq!(left, Err(changed));
+    let held = obey(&mut reconciler, NOW, |answer| {
+        refused(Command::Hold(answer))
+    });
+    assert_eq!(held, Ok(()), "it is about no upstream");
+    assert_eq!(publications(&reconciler), 0);
 }

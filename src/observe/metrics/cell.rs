@@ -92,6 +92,16 @@ impl Histogram {
         self.sum_micros.add(micros);
     }
 
+    /// Adds the observations of each bucket to `buckets`, and returns how many there are.
+    pub(super) fn add_to(&self, buckets: &mut [u64]) -> u64 {
+        let mut count = 0;
+        for (bucket, cell) in buckets.iter_mut().zip(&self.cells) {
+            *bucket += cell.get();
+            count += cell.get();
+        }
+        count
+    }
+
     /// What it holds, or `None` when nothing was ever observed.
     pub(super) fn read(&self) -> Option<Reading> {
         let mut count = 0;

@@ -18,6 +18,21 @@ use super::requests::{CLASSES, RequestCounts, class_index};
 /// The `route` and `upstream` label of a request that had none.
 pub const NONE: &str = "-";
 
+/// What was counted up to one moment, to be compared with a later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests, however they ended.
+    pub requests: u64,
+    /// Those that ended with a status of 500 to 599, or without one through the backend's fault.
+    pub errors: u64,
+    /// How long they took: as many as were not above each of [`LATENCY_BOUNDS`] and above the one
+    /// before it, and those above the last.
+    pub times: [u64; LATENCY_BOUNDS.len() + 1],
+}
+
+/// Position of the statuses 500 to 599 among the classes.
+const SERVER_ERROR: usize = 4;
+
 /// Latency by the class of the status.
 #[derive(Debug)]
 pub(super) struct Durations([Histogram; CLASSES.len()]);
@@ -25,6 +40,19 @@ pub(super) struct Durations([Histogram; CLASSES.len()]);
 impl Durations {
     pub(super) const fn new() -> Self {
         Self([const { Histogram::new(LATENCY_BOUNDS) }; CLASSES.len()])
+    }
+
+    /// The requests so far.
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (class, histogram) in self.0.iter().enumerate() {
+            let found = histogram.add_to(&mut counts.times);
+            counts.requests += found;
+            if class == SERVER_ERROR {
+                counts.errors += found;
+            }
+        }
+        counts
     }
 
     pub(super) fn collect(&self, route: &str, upstream: &str, page: &mut Page) {
@@ -245,6 +273,9 @@ pub enum Answer {
 /// The `code_class` of an attempt without a response.
 const UNANSWERED: [&str; 2] = ["failed", "cancelled"];
 
+/// Position of the first of them among a backend's answers.
+const FAILED: usize = CLASSES.len();
+
 /// The series of one backend.
 ///
 /// They are exposed for as long as somebody holds the handle.
@@ -300,6 +331,18 @@ impl BackendMetrics {
         self.check.observe(took);
     }
 
+    /// The tries so far, and how long they took to the first byte.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts {
+            requests: self.answers.iter().map(Counter::get).sum(),
+            errors: self.answers[SERVER_ERROR].get() + self.answers[FAILED].get(),
+            ..Counts::default()
+        };
+        self.response.add_to(&mut counts.times);
+        counts
+    }
+
     pub(in crate::observe) fn pick(&self, reason: &'static str) {
         self.picks.inc(reason);
     }
@@ -307,8 +350,8 @@ impl BackendMetrics {
     pub(in crate::observe) fn answer(&self, answer: Answer) {
         let position = match answer {
             Answer::Status(status) => class_index(status),
-            Answer::Failed => CLASSES.len(),
-            Answer::Cancelled => CLASSES.len() + 1,
+            Answer::Failed => FAILED,
+            Answer::Cancelled => FAILED + 1,
         };
         self.answers[position].inc();
     }

@@ -16,7 +16,9 @@ use prometheus::{Registry, TextEncoder};
 
 pub use cell::{Counter, Histogram, LATENCY_BOUNDS, OVERHEAD_BOUNDS};
 pub use family::{Family, Kind, documentation};
-pub use handles::{Answer, BackendMetrics, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics};
+pub use handles::{
+    Answer, BackendMetrics, Counts, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics,
+};
 pub use live::{Live, LiveSource};
 
 mod cell;
@@ -133,6 +135,14 @@ impl Metrics {
         self.store
             .backends
             .get(key, || BackendMetrics::new(upstream, name))
+    }
+
+    /// Calls `each` with what was counted of the requests of each route and upstream, either of
+    /// which may be [`NONE`].
+    pub fn counts(&self, mut each: impl FnMut(&str, &str, &Counts)) {
+        for ((route, upstream), durations) in self.store.durations.held() {
+            each(&route, &upstream, &durations.counts());
+        }
     }
 
     /// The count of access log lines lost, for the log to add to.

@@ -52,7 +52,7 @@ impl<K: Ord + Clone, H> Held<K, H> {
     }
 
     /// Forgets the keys nobody holds and returns the others.
-    fn held(&self) -> Vec<(K, Arc<H>)> {
+    pub(super) fn held(&self) -> Vec<(K, Arc<H>)> {
         let mut held = Vec::new();
         lock(&self.0).by_key.retain(|key, handle| {
             let handle = handle.upgrade();

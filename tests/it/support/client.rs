@@ -60,6 +60,25 @@ impl Client {
         Self::over(stream)
     }
 
+    /// A connection whose side here takes few bytes before they are read.
+    pub(crate) fn connect_narrow(address: SocketAddr) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(4096)?;
+            socket.connect(address).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        Self::over(stream)
+    }
+
+    /// The connection, and what was read from it and belongs to no response yet.
+    pub(crate) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        self.reader.into_parts()
+    }
+
     fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;

@@ -86,6 +86,11 @@ impl<S: Read> Reader<S> {
         &mut self.stream
     }
 
+    /// The stream, and what was read from it and not taken yet.
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.buffer)
+    }
+
     /// The next head, or `None` when the peer closed before its first byte.
     pub(crate) fn head(&mut self) -> io::Result<Option<Message>> {
         let end = loop {

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod deadline;
 pub(crate) mod demo;
 pub(crate) mod evenkeel;
+pub(crate) mod events;
 pub(crate) mod faults;
 pub(crate) mod load;
 pub(crate) mod message;

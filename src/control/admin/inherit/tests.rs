@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::config::Secret;
-use crate::control::admin::{Api, serve};
+use crate::config::{Algorithm, Secret};
+use crate::control::admin::{Api, Seen, serve};
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::tests::{heartbeat, heir, place, reconciler};
 use crate::control::reconcile::{Change, Commands, Weighing};
@@ -19,7 +19,8 @@ async fn api() -> (config::Admin, Commands) {
     tokio::spawn(async move { reconciler.run().await });
     let token = Some(Secret::new("secret".to_owned()));
     let lifecycle = std::sync::Arc::new(Lifecycle::default());
-    let api = Api::new(published, commands.clone(), lifecycle, token.clone());
+    let seen = Seen::default();
+    let api = Api::new(published, commands.clone(), lifecycle, token.clone(), seen);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, api, std::future::pending()));
@@ -47,7 +48,10 @@ async fn it_learns_what_the_other_one_was_told() {
     };
     let first = place("192.0.2.1:1");
     commands.amend(first.clone(), change).await.unwrap();
+    let fixed = Choice::Fixed(Algorithm::IpHash);
+    commands.steer("web", Some(fixed)).await.unwrap();
     let told = ask(&admin, NOW).await.unwrap();
+    assert_eq!(told.algorithms, [("web".to_owned(), fixed)]);
     let [beat] = &told.heartbeats[..] else {
         panic!("{told:?}")
     };
@@ -106,8 +110,9 @@ fn answer(keys: &Value) -> Upstreams {
     for (key, value) in keys.as_object().unwrap() {
         backend[key] = value.clone();
     }
-    let answer = json!({ "upstreams": [{ "name": "web", "backends": [backend] }] });
-    serde_json::from_value(answer).unwrap()
+    let operator = json!({ "algorithm": "later" });
+    let web = json!({ "name": "web", "operator": operator, "backends": [backend] });
+    serde_json::from_value(json!({ "upstreams": [web] })).unwrap()
 }
 
 fn registered(ttl: f64, expires_in: f64, address: &str, weight: u32) -> Value {
@@ -120,7 +125,7 @@ fn registered(ttl: f64, expires_in: f64, address: &str, weight: u32) -> Value {
 fn what_no_call_could_have_said_is_skipped() {
     let good = read(&answer(&registered(1.5, 0.1, "192.0.2.20:1", 1)), NOW);
     assert_eq!(good.heartbeats[0].ttl, Duration::from_millis(1500));
-    assert!(good.wishes.is_empty());
+    assert!(good.wishes.is_empty() && good.algorithms.is_empty());
     for wrong in [
         registered(1.5, 0.0, "192.0.2.20:1", 1),
         registered(0.0, 1.0, "192.0.2.20:1", 1),
@@ -158,7 +163,7 @@ proptest! {
             },
         };
         let name = "web".to_owned();
-        let upstreams = Upstreams { upstreams: vec![Upstream { name, backends: vec![backend] }] };
+        let upstreams = Upstreams { upstreams: vec![Upstream { name, operator: None, backends: vec![backend] }] };
         let _told = read(&upstreams, NOW);
     }
 }

@@ -1,0 +1,207 @@
+//! Every call of the API.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::Schemas;
+use super::call::{Call, duration, query};
+use crate::control::admin::code::Code;
+use crate::control::admin::{events, input, ready, status, view, write};
+use crate::control::timeline::{Entry, KEPT};
+
+const UPSTREAM: &str = "/api/v1/upstreams/{upstream}";
+const BACKEND: &str = "/api/v1/upstreams/{upstream}/backends/{backend}";
+const HEARTBEAT: &str = "/api/v1/upstreams/{upstream}/backends/{backend}/heartbeat";
+
+/// Every one, in the order in which they are to be read.
+pub(super) fn all(schemas: &mut Schemas) -> Vec<Call> {
+    let mut calls = vec![livez(schemas), readyz(schemas), status(schemas)];
+    calls.extend([events(schemas), upstreams(schemas), upstream(schemas)]);
+    calls.extend([change_upstream(schemas), change_backend(schemas)]);
+    calls.extend([register(schemas), leave(), openapi()]);
+    calls
+}
+
+fn livez(schemas: &mut Schemas) -> Call {
+    Call::new("get", "/livez", "livez", "Whether the process runs")
+        .open()
+        .answers(
+            StatusCode::OK,
+            "It does.",
+            &schemas.written::<ready::Liveness>(),
+        )
+}
+
+fn readyz(schemas: &mut Schemas) -> Call {
+    let readiness = schemas.written::<ready::Readiness>();
+    Call::new(
+        "get",
+        "/readyz",
+        "readyz",
+        "Whether the process should get traffic",
+    )
+    .open()
+    .answers(StatusCode::OK, "It should.", &readiness)
+    .answers(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "It should not.",
+        &readiness,
+    )
+}
+
+fn status(schemas: &mut Schemas) -> Call {
+    let status = schemas.written::<status::Status>();
+    Call::new(
+        "get",
+        "/api/v1/status",
+        "status",
+        "How the process is, in one sentence and some numbers",
+    )
+    .answers(StatusCode::OK, "How it is.", &status)
+}
+
+fn events(schemas: &mut Schemas) -> Call {
+    let (entry, lost) = (
+        schemas.written::<Entry>(),
+        schemas.written::<events::Lost>(),
+    );
+    let count = json!({ "type": "integer", "minimum": 0, "maximum": KEPT });
+    let id = json!({ "type": "integer", "minimum": 0 });
+    Call::new("get", "/api/v1/events", "events", "What happened, as a stream or as a list")
+        .says(
+            "With `Accept: application/json` the last entries as a list, otherwise Server-Sent Events: \
+             `id` is the entry's, `event` its kind, `data` the entry as JSON. An event `lost` tells how \
+             many entries a reader has missed. A stream ends after five minutes; `Last-Event-ID` goes on.",
+        )
+        .takes(query("n", "The last so many, at most: of a list, or before a stream goes on with what comes.", &count))
+        .takes(query("after", "Those after the one with this id.", &id))
+        .takes(json!({
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "As `after`, and above it; browsers send it.",
+            "schema": { "type": "string", "pattern": "^[0-9]{1,18}$" },
+        }))
+        .answers_with(
+            StatusCode::OK,
+            json!({
+                "description": "Entries, oldest first.",
+                "content": {
+                    "application/json": { "schema": { "type": "array", "items": entry } },
+                    "text/event-stream": { "schema": {
+                        "type": "string",
+                        "contentMediaType": "text/event-stream",
+                        "x-data": { "anyOf": [entry, lost] },
+                    } },
+                },
+            }),
+        )
+        .refuses(&[Code::InvalidRequest, Code::TooManyStreams])
+}
+
+fn upstreams(schemas: &mut Schemas) -> Call {
+    let all = schemas.written::<view::Upstreams>();
+    Call::new(
+        "get",
+        "/api/v1/upstreams",
+        "upstreams",
+        "Every upstream with its backends",
+    )
+    .answers_tagged("All of them.", &all)
+    .refuses(&[Code::Ending])
+}
+
+fn upstream(schemas: &mut Schemas) -> Call {
+    let one = schemas.written::<view::Upstream>();
+    Call::new(
+        "get",
+        UPSTREAM,
+        "upstream",
+        "One upstream with its backends",
+    )
+    .answers_tagged("How it is.", &one)
+    .refuses(&[Code::InvalidRequest, Code::UnknownUpstream, Code::Ending])
+}
+
+fn change_upstream(schemas: &mut Schemas) -> Call {
+    let one = schemas.written::<view::Upstream>();
+    Call::new(
+        "patch",
+        UPSTREAM,
+        "changeUpstream",
+        "Changes the algorithm of an upstream",
+    )
+    .says("It is in force when the call answers, and until the next change, whatever else changes.")
+    .body(&schemas.read::<input::SteerBody>(), true)
+    .conditional()
+    .answers_tagged("The upstream as it is then.", &one)
+    .refuses(&[Code::UnknownUpstream, Code::Ending])
+}
+
+fn change_backend(schemas: &mut Schemas) -> Call {
+    let changed = schemas.written::<write::Patched>();
+    let longest = "Answer as soon as nothing is in flight to it, or after this time, at most `5m`.";
+    Call::new(
+        "patch",
+        BACKEND,
+        "changeBackend",
+        "Changes the weight of a backend, drains it, takes it out",
+    )
+    .says("With `?wait` the body may be absent, and nothing is changed.")
+    .takes(query("wait", longest, &duration()))
+    .body(&schemas.read::<input::PatchBody>(), false)
+    .conditional()
+    .answers_tagged("The backend as it is then.", &changed)
+    .refuses(&[Code::UnknownUpstream, Code::UnknownBackend])
+    .refuses(&[Code::TooManyWaits, Code::Ending])
+}
+
+fn register(schemas: &mut Schemas) -> Call {
+    let beat = schemas.written::<write::Beat>();
+    Call::new(
+        "put",
+        HEARTBEAT,
+        "register",
+        "A backend registers, or renews its registration",
+    )
+    .says("An id is made of 1 to 261 ASCII letters, digits and `-._:[]`.")
+    .body(&schemas.read::<input::HeartbeatBody>(), true)
+    .conditional()
+    .answers(StatusCode::CREATED, "It is registered from now on.", &beat)
+    .answers(StatusCode::OK, "It was and stays so.", &beat)
+    .refuses(&[
+        Code::UnknownUpstream,
+        Code::UnknownBackend,
+        Code::NoRegistry,
+    ])
+    .refuses(&[
+        Code::ConfiguredBackend,
+        Code::AddressTaken,
+        Code::TooManyBackends,
+    ])
+    .refuses(&[Code::UnknownAddress, Code::Ending])
+}
+
+fn leave() -> Call {
+    Call::new("delete", HEARTBEAT, "leave", "A registered backend leaves")
+        .says("Requests in flight to it are finished.")
+        .conditional()
+        .answers_with(
+            StatusCode::NO_CONTENT,
+            json!({ "description": "It is gone." }),
+        )
+        .refuses(&[
+            Code::InvalidRequest,
+            Code::UnknownUpstream,
+            Code::UnknownBackend,
+        ])
+        .refuses(&[Code::ConfiguredBackend, Code::Ending])
+}
+
+fn openapi() -> Call {
+    let document = json!({ "type": "object", "required": ["openapi", "paths"] });
+    Call::new("get", "/api/v1/openapi.json", "openapi", "This document").answers(
+        StatusCode::OK,
+        "OpenAPI 3.1.",
+        &document,
+    )
+}
