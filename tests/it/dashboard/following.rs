@@ -71,7 +71,13 @@ fn the_traffic_is_shown_by_backend() {
 fn what_it_shows_is_called_stale_while_nobody_answers_and_goes_on_after_a_restart() {
     let (demos, mut evenkeel) = trio();
     let page = Page::live(evenkeel.admin());
-    page.wait_for_text("#events", "Started");
+    let stop = || {
+        page.choose(demos[1].address(), "Maintenance…");
+        page.answer("Put in maintenance");
+        page.wait_for_state(demos[1].address(), "maintenance");
+        page.wait_for_text("#events li:first-child", "aintenance");
+    };
+    stop();
     evenkeel.kill();
     page.wait_for_feed("stale");
     page.wait_for_text("#banners", "No answer for");
@@ -88,10 +94,8 @@ fn what_it_shows_is_called_stale_while_nobody_answers_and_goes_on_after_a_restar
     page.wait_for_text("#events", "Another process answers");
     assert_eq!(page.text("#banners"), "");
     // Events of the new process come too, although their numbers begin anew.
-    page.choose(demos[1].address(), "Maintenance…");
-    page.answer("Put in maintenance");
-    page.wait_for_state(demos[1].address(), "maintenance");
-    page.wait_for_text("#events li", "maintenance");
+    page.wait_for_state(demos[1].address(), "up");
+    stop();
 }
 
 #[test]

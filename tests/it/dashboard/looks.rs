@@ -13,8 +13,9 @@ fn pair() -> ([Backend; 2], Evenkeel) {
     (backends, evenkeel)
 }
 
-/// Every address that the browser asked for, as its log of the network has them.
-fn asked(page: &Page) -> Vec<String> {
+/// Every address that the page asked for, as the browser's log of the network has them; what it
+/// asks for its own pages is in there too.
+fn asked(page: &Page, home: &str) -> Vec<String> {
     let log = page.browser.log("performance");
     let messages = log.iter().filter_map(|entry| {
         let message: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
@@ -22,7 +23,13 @@ fn asked(page: &Page) -> Vec<String> {
     });
     messages
         .filter(|message| message["method"] == "Network.requestWillBeSent")
-        .filter_map(|message| Some(message["params"]["request"]["url"].as_str()?.to_owned()))
+        .map(|message| message["params"].clone())
+        .filter(|sent| {
+            sent["documentURL"]
+                .as_str()
+                .is_some_and(|url| url.starts_with(home))
+        })
+        .filter_map(|sent| Some(sent["request"]["url"].as_str()?.to_owned()))
         .collect()
 }
 
@@ -34,7 +41,7 @@ fn it_loads_without_an_error_and_asks_nobody_else() {
     let console = page.browser.log("browser");
     assert!(console.is_empty(), "{console:#?}");
     let home = format!("http://{}/", evenkeel.admin());
-    let asked = asked(&page);
+    let asked = asked(&page, &home);
     assert!(
         asked.contains(&format!("{home}api/v1/status")),
         "{asked:#?}"
@@ -198,6 +205,9 @@ fn markup_in_a_name_is_shown_as_text() {
             text.contains("<img src=x onerror='window.hit = true'>"),
             "{part}: {text}"
         );
+    }
+    for alarm in ["The last reload was refused", "only after an upgrade"] {
+        assert!(page.text("#banners").contains(alarm), "{alarm}");
     }
     let made = "return [document.images.length, window.hit ?? null]";
     assert_eq!(page.run(made, &[]), json!([0, null]));

@@ -148,6 +148,7 @@ export class Actions {
     const select = make('select', { id: 'ask-algorithm' });
     if (configured) select.append(make('option', { value: '' }, `As configured (${words(configured)})`));
     for (const name of names) if (name !== configured) select.append(make('option', { value: name }, words(name)));
+    select.value = upstream.operator?.algorithm ?? select.options[0].value;
     select.addEventListener('change', () => this.#follow());
     this.#open({
       title: `Change the algorithm of ${upstream.name}?`,

@@ -47,10 +47,9 @@ export class Api {
     return { body: await parsed(answer), headers: answer.headers };
   }
 
-  /** Changes something; `tag` is what it must not have changed from meanwhile. */
-  async patch(path, change, tag = null) {
+  /** Changes something. */
+  async patch(path, change) {
     const headers = { 'Content-Type': 'application/json' };
-    if (tag) headers['If-Match'] = tag;
     const signal = AbortSignal.timeout(PATIENCE);
     const answer = await this.#fetch('PATCH', path, { headers, body: JSON.stringify(change), signal });
     return parsed(answer);
@@ -104,8 +103,9 @@ function remembered() {
 async function parsed(answer) {
   try {
     return await answer.json();
-  } catch {
-    throw new Problem(answer.status, { message: 'the answer is no JSON' });
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new Problem(answer.status, { message: 'the answer is no JSON' });
+    throw new Problem(0, { message: 'the answer broke off' });
   }
 }
 

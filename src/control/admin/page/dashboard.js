@@ -3,7 +3,7 @@
 import { Actions, refused } from './actions.js';
 import { Api } from './api.js';
 import { byId, setAttribute, setText, show } from './dom.js';
-import { clock, epoch, known, stretch } from './format.js';
+import { clock, known, plural, stretch } from './format.js';
 import { banner, Headline } from './headline.js';
 import { Live } from './live.js';
 import { Timeline } from './timeline.js';
@@ -11,6 +11,9 @@ import { Upstreams } from './upstreams.js';
 
 /** Seconds without an answer after which what is shown is called stale. */
 const STALE_AFTER = 3;
+/** Milliseconds between two looks that count for the lines of the last minute, and a break in them. */
+const SAMPLE = 900;
+const BREAK = 4_000;
 /** Explanations kept of backends and algorithms. */
 const MOST_NOTES = 20_000;
 
@@ -19,7 +22,7 @@ const headline = new Headline();
 const timeline = new Timeline();
 
 /** What the last answers and events said. */
-const model = { status: null, upstreams: [], answered: null, skew: 0, problem: null, needsToken: false };
+const model = { status: null, upstreams: [], answered: null, skew: 0, problem: null, needsToken: false, sampled: -Infinity };
 /** The latest event of each backend, and of each upstream's algorithm. */
 const notes = new Map();
 
@@ -43,8 +46,9 @@ const page = {
     const skew = known(date) ? date + 0.5 - Date.now() / 1e3 : 0;
     Object.assign(model, { status: status.body, upstreams, answered: performance.now(), problem: null, needsToken: false });
     model.skew = Math.abs(skew) > 2 ? skew : 0;
-    headline.update(model.status, upstreams, now());
-    cards.update(upstreams, why, now());
+    const isDue = sample();
+    headline.update(model.status, upstreams, now(), isDue);
+    cards.update(upstreams, { why, now: now(), isDue });
     actions.update();
     show(byId('token-button'), api.hasToken);
     tick();
@@ -56,9 +60,12 @@ const page = {
     timeline.add(event);
   },
 
+  missed(number) {
+    timeline.mark(`${plural(number, 'event')} before this ${number === 1 ? 'is' : 'are'} kept no more`);
+  },
+
   restarted() {
-    headline.forget();
-    cards.forget();
+    forget();
     notes.clear();
     timeline.mark(`Another process answers since ${clock(now())}`);
   },
@@ -81,6 +88,20 @@ const cards = new Upstreams({
   menu: (...about) => actions.menu(...about),
   algorithm: (upstream) => actions.algorithm(upstream),
 });
+
+/** Whether this look is the next of the last minute's; after a break the lines begin anew. */
+function sample() {
+  const since = performance.now() - model.sampled;
+  if (since < SAMPLE) return false;
+  if (since > BREAK) forget();
+  model.sampled = performance.now();
+  return true;
+}
+
+function forget() {
+  headline.forget();
+  cards.forget();
+}
 
 function note(key, event) {
   notes.delete(key);

@@ -5,6 +5,9 @@ export const NONE = '–';
 /** Whether a number is there. */
 export const known = (value) => typeof value === 'number' && Number.isFinite(value);
 
+/** The greatest of the known numbers, at least `floor`; of any number of them. */
+export const greatest = (values, floor) => values.reduce((most, value) => (known(value) && value > most ? value : most), floor);
+
 /** Three significant digits, and a `k` or `M` where there would be more. */
 export function count(value) {
   if (!known(value)) return NONE;

@@ -1,7 +1,7 @@
 // The top of the page: is all well, how much is served, which process this is, and the alarms.
 
 import { arrange, byId, make, setAttribute, setIcon, setText, show, Sparkline } from './dom.js';
-import { ago, calendar, clock, count, epoch, known, latency, NONE, percent, rate, stretch } from './format.js';
+import { ago, calendar, clock, count, epoch, greatest, known, latency, NONE, percent, rate, stretch } from './format.js';
 import { by, isAvailable, isHeld } from './words.js';
 
 const PLACES = 60;
@@ -54,9 +54,10 @@ export class Headline {
     for (const samples of this.#samples.values()) samples.length = 0;
   }
 
-  update(status, upstreams, now) {
+  /** `isDue` says that this look counts for the lines of the last minute. */
+  update(status, upstreams, now, isDue) {
     this.#sentence(status, upstreams);
-    this.#numbers(status.traffic ?? {});
+    this.#numbers(status.traffic ?? {}, isDue);
     this.#process(status, now);
     this.#alarms(status.config ?? {}, now);
   }
@@ -75,7 +76,7 @@ export class Headline {
     this.#announced = said;
   }
 
-  #numbers(traffic) {
+  #numbers(traffic, isDue) {
     const share = known(traffic.errors) && traffic.rate > 0 ? traffic.errors / traffic.rate : known(traffic.errors) ? 0 : null;
     const values = { ...traffic, errors: share };
     for (const { key, unit, say } of TILES) {
@@ -83,12 +84,12 @@ export class Headline {
       const text = say(values[key]);
       setText(value, unit && text !== NONE ? `${text}\u202f${unit}` : text);
       if (key === 'errors') setAttribute(box, 'data-tone', values.errors > 0 ? 'bad' : 'none');
-      if (!spark) continue;
+      if (!spark || !isDue) continue;
       const samples = this.#samples.get(key);
       samples.push(known(values[key]) ? values[key] : null);
       if (samples.length > PLACES) samples.shift();
       const floor = key === 'errors' ? 0.01 : 1e-6;
-      spark.update(samples, PLACES, Math.max(...samples.filter(known), floor) * 1.1, say);
+      spark.update(samples, PLACES, greatest(samples, floor) * 1.1, say);
     }
   }
 
@@ -102,7 +103,7 @@ export class Headline {
     const reload = config.last_reload;
     const at = epoch(reload?.at ?? config.loaded_at);
     const parts = [reload?.ok === false ? 'refused' : null, known(at) ? ago(now - at) : null, by(reload?.trigger)];
-    setText(this.#facts.get('Last reload'), reload ? parts.filter(Boolean).join(' ') : 'none since the start');
+    setText(this.#facts.get('Last reload'), reload ? parts.filter(Boolean).join(' ') : reload === null ? 'none since the start' : NONE);
     setAttribute(this.#facts.get('Last reload'), 'title', known(at) ? calendar(at) : null);
   }
 

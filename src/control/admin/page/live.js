@@ -30,8 +30,9 @@ class Nap {
 }
 
 /**
- * Tells `page` what it learns: `answered(status, upstreams)`, `happened(event)`, `restarted()`,
- * `failed(problem)` and `refused(problem)` for a token that is missing or wrong.
+ * Tells `page` what it learns: `answered(status, upstreams)`, `happened(event)`, `missed(count)` for
+ * events that are kept no more, `restarted()` for another process, `failed(problem)`, and
+ * `refused(problem)` for a token that is missing or wrong.
  */
 export class Live {
   #api;
@@ -89,7 +90,8 @@ export class Live {
       this.#lastLook = begun;
       await this.#guarded(() => this.#look());
       const taken = performance.now() - begun;
-      await this.#looking.take(Math.max(EVERY - taken, AT_LEAST));
+      // What takes long to answer is asked for less often.
+      await this.#looking.take(Math.max(EVERY - taken, taken, AT_LEAST));
       const early = AT_LEAST - (performance.now() - this.#lastLook);
       if (early > 0) await new Promise((done) => setTimeout(done, early));
     }
@@ -153,6 +155,7 @@ export class Live {
     } catch {
       return;
     }
+    if (known(event?.lost)) this.#page.missed(event.lost);
     if (!known(event?.id) || event.id <= this.#newest) return;
     this.#newest = event.id;
     this.#page.happened(event);

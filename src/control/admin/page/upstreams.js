@@ -2,12 +2,13 @@
 // selections and open menus survive the second.
 
 import { arrange, byId, icon, make, setAttribute, setIcon, setText, show, Sparkline } from './dom.js';
-import { ago, count, epoch, known, latency, NONE, percent, plural, rate, stretch, words } from './format.js';
+import { ago, count, epoch, greatest, known, latency, NONE, percent, plural, rate, stretch, words } from './format.js';
 import { iconOf, isAvailable, meaningOfAlgorithm, meaningOfReason, toneOf } from './words.js';
 
 const PLACES = 60;
-/** Rows shown of an upstream until somebody asks for all. */
+/** Rows shown of an upstream, and when somebody asks for more. */
 const SHOWN = 50;
+const MOST_SHOWN = 1_000;
 
 const COLUMNS = [
   ['backend', 'Backend'],
@@ -34,14 +35,17 @@ export class Upstreams {
     for (const card of this.#cards.values()) card.forget();
   }
 
-  /** `why` says what the events know of a backend's state or of an upstream's algorithm. */
-  update(upstreams, why, now) {
+  /**
+   * What a look found. In `look`, `why` says what the events know of a backend's state or of an
+   * upstream's algorithm, and `isDue` that it counts for the lines of the last minute.
+   */
+  update(upstreams, look) {
     const names = new Set(upstreams.map((upstream) => upstream.name));
     for (const name of this.#cards.keys()) if (!names.has(name)) this.#cards.delete(name);
     const nodes = upstreams.map((upstream) => {
       let card = this.#cards.get(upstream.name);
       if (!card) this.#cards.set(upstream.name, (card = new Card(upstream.name, this.#act)));
-      card.update(upstream, why, now);
+      card.update(upstream, look);
       return card.node;
     });
     if (nodes.length === 0) nodes.push(this.#none);
@@ -67,7 +71,7 @@ class Card {
     this.change = make('button', { type: 'button', class: 'quiet', on: { click: () => act.algorithm(this.#last) } }, 'Algorithm…');
     this.change.setAttribute('aria-label', `Change the algorithm of ${name}`);
     this.body = make('tbody', { role: 'rowgroup' });
-    this.more = make('button', { type: 'button', class: 'more', hidden: true, on: { click: () => this.#showAll() } });
+    this.more = make('button', { type: 'button', class: 'more', hidden: true, on: { click: () => this.#showMore() } });
     const title = make('div', { class: 'card-title' }, this.name, this.serving, this.load);
     const rule = make('div', { class: 'card-rule' }, make('p', {}, this.algorithm, ' ', this.why), this.change);
     this.node = make('article', { class: 'card' }, make('header', {}, title, rule), table(name, this.body), this.more);
@@ -77,25 +81,26 @@ class Card {
     for (const row of this.#rows.values()) row.samples.length = 0;
   }
 
-  #showAll() {
-    this.#limit = Infinity;
+  #showMore() {
+    this.#limit = MOST_SHOWN;
     this.more.hidden = true;
   }
 
-  update(upstream, why, now) {
+  update(upstream, look) {
     this.#last = upstream;
-    this.#head(upstream, why);
+    this.#head(upstream, look.why);
     const backends = upstream.backends ?? [];
     const scale = scaleOf(backends);
     const ids = new Set(backends.map((backend) => backend.id));
     for (const id of this.#rows.keys()) if (!ids.has(id)) this.#rows.delete(id);
-    for (const backend of backends) this.#row(backend).sample(backend);
+    if (look.isDue) for (const backend of backends) this.#row(backend).sample(backend);
     const shown = this.#choose(backends);
-    const top = Math.max(1e-6, ...shown.flatMap((backend) => this.#row(backend).samples.filter(known))) * 1.08;
-    for (const backend of shown) this.#row(backend).update(upstream, backend, { why, now, scale, top });
+    const top = greatest(shown.map((backend) => greatest(this.#row(backend).samples, 1e-6)), 1e-6) * 1.08;
+    for (const backend of shown) this.#row(backend).update(upstream, backend, { ...look, scale, top });
     arrange(this.body, shown.map((backend) => this.#row(backend).node));
-    show(this.more, shown.length < backends.length);
-    setText(this.more, `Show all ${count(backends.length)} backends`);
+    const most = Math.min(backends.length, MOST_SHOWN);
+    show(this.more, shown.length < most);
+    setText(this.more, `Show ${most} of ${backends.length} backends, those that are not up first`);
   }
 
   /** All in the order of the file; of too many, those that need a look first. */
@@ -150,8 +155,8 @@ function table(name, body) {
 
 /** What fills a bar: a little more than the largest share. */
 function scaleOf(backends) {
-  const shares = backends.flatMap((backend) => [backend.traffic_share, backend.weight_share]).filter(known);
-  return Math.min(1, Math.max(0.01, ...shares) * 1.15);
+  const shares = backends.flatMap((backend) => [backend.traffic_share, backend.weight_share]);
+  return Math.min(1, greatest(shares, 0.01) * 1.15);
 }
 
 class Row {
