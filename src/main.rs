@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use evenkeel::cli::run::Run;
 use evenkeel::cli::schema::Form;
-use evenkeel::cli::{cases, check, explain, run, schema};
+use evenkeel::cli::{cases, check, explain, plan, run, schema};
 use evenkeel::config::Config;
 use evenkeel::demo::backend::{self, BackendOptions};
 use evenkeel::demo::{self, DemoOptions, Style};
@@ -45,6 +45,8 @@ enum Command {
         #[command(flatten)]
         options: explain::Options,
     },
+    /// Print what a configuration would change, and what needs a new process.
+    Plan(plan::Options),
     /// Run routing unit tests for a configuration.
     Test {
         #[command(flatten)]
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Explain { on, options } => with(&on, &env, &mut err, |config| {
             explain::run(config, &options, &mut out)
         }),
+        Command::Plan(options) => plan::run(&options, &env, &mut out, &mut err).map(ExitCode::from),
         Command::Test { on, options } => with(&on, &env, &mut err, |config| {
             cases::run(config, &options, &mut out)
         }),

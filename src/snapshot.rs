@@ -125,6 +125,12 @@ impl<T> Snapshot<T> {
         &self.config
     }
 
+    /// The same, to be kept.
+    #[must_use]
+    pub fn shared_config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
     /// Finds the route of a request.
     #[must_use]
     pub const fn router(&self) -> &Router {
@@ -156,7 +162,9 @@ impl<T> Snapshot<T> {
         found.map_or(&handles.answered, |(_, metrics)| metrics)
     }
 
-    fn group_named(&self, name: &str) -> Option<&Group<T>> {
+    /// The upstream of this name.
+    #[must_use]
+    pub fn group_named(&self, name: &str) -> Option<&Group<T>> {
         let index = self.config.upstreams.iter().position(|u| u.name == name)?;
         self.groups.get(index)
     }

@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod check;
 pub mod explain;
+pub mod plan;
 pub mod run;
 pub mod sample;
 pub mod schema;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::check;
+use crate::control::reload::Source;
 use crate::observe::logging;
 use crate::server::{Interrupt, Options, Server};
 
@@ -22,7 +23,7 @@ pub struct Run {
     /// Take the sockets over from the running process, which gets a SIGQUIT next.
     #[arg(long)]
     upgrade: bool,
-    /// Where the old and the new process meet; both need the same [default: derived from the listeners].
+    /// Where the old and the new process meet; both need the same [default: derived from FILE's path].
     #[arg(long, value_name = "PATH")]
     upgrade_socket: Option<PathBuf>,
 }
@@ -33,8 +34,8 @@ pub fn run(
     env: &dyn Fn(&str) -> Option<String>,
     err: &mut impl Write,
 ) -> io::Result<ExitCode> {
-    let config = match check::load(&run.config, env) {
-        Ok(config) => config,
+    let (config, text) = match check::load_with_text(&run.config, env) {
+        Ok(loaded) => loaded,
         Err(problems) => {
             writeln!(err, "{problems}")?;
             return Ok(ExitCode::from(1));
@@ -54,6 +55,10 @@ pub fn run(
         upgrade: run.upgrade,
         upgrade_socket: run.upgrade_socket,
         interrupt: Interrupt::Stop,
+        source: Source {
+            path: Some(run.config),
+            text,
+        },
         log: Some(log),
     };
     match Server::new(config, options) {

@@ -6,6 +6,7 @@ pub mod exposition;
 pub mod health;
 pub mod lifecycle;
 pub mod reconcile;
+pub mod reload;
 mod serve;
 pub mod steward;
 pub mod timeline;

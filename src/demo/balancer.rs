@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::live::Totals;
 use crate::config;
+use crate::control::reload::Source;
 use crate::observe::metrics::Metrics;
 use crate::server::{Interrupt, Options, Server};
 use crate::state::Reason;
@@ -23,6 +24,10 @@ pub fn start(text: &str) -> Result<Balancer, String> {
     let config = config::load(text, "demo", &|_| None).map_err(|errors| errors.to_string())?;
     let options = Options {
         interrupt: Interrupt::Drain,
+        source: Source {
+            path: None,
+            text: text.to_owned(),
+        },
         ..Options::default()
     };
     let server = Server::new(config, options).map_err(|error| error.to_string())?;

@@ -7,22 +7,30 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Stands for no limit per address; nothing is counted then.
+const UNLIMITED: u32 = u32::MAX;
 
 /// A count with an upper bound.
 #[derive(Debug)]
 pub(super) struct Cap {
-    limit: usize,
+    limit: AtomicUsize,
     open: AtomicUsize,
 }
 
 impl Cap {
     pub(super) const fn new(limit: usize) -> Self {
         Self {
-            limit,
+            limit: AtomicUsize::new(limit),
             open: AtomicUsize::new(0),
         }
+    }
+
+    /// Sets another bound; what is open beyond it stays open.
+    pub(super) fn limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     pub(super) fn open(&self) -> usize {
@@ -32,7 +40,7 @@ impl Cap {
     fn enter(self: &Arc<Self>) -> Option<CapPermit> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let permit = CapPermit(Arc::clone(self));
-        (before < self.limit).then_some(permit)
+        (before < self.limit.load(Ordering::Relaxed)).then_some(permit)
     }
 }
 
@@ -45,18 +53,19 @@ impl Drop for CapPermit {
     }
 }
 
-/// Connections per client address; holds only addresses with one open.
+/// Connections per client address; holds only addresses with one open. What was opened while
+/// there was no limit is not in it.
 #[derive(Debug)]
 struct PerAddress {
-    limit: u32,
+    limit: AtomicU32,
     open: Mutex<HashMap<IpAddr, u32>>,
 }
 
 impl PerAddress {
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
+    fn enter(self: &Arc<Self>, address: IpAddr, limit: u32) -> Option<AddressPermit> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_insert(0);
-        if *count >= self.limit {
+        if *count >= limit {
             return None;
         }
         *count += 1;
@@ -94,7 +103,7 @@ impl Drop for AddressPermit {
 pub(super) struct Caps {
     total: Arc<Cap>,
     listener: Arc<Cap>,
-    per_address: Option<Arc<PerAddress>>,
+    per_address: Arc<PerAddress>,
 }
 
 /// One counted connection.
@@ -110,13 +119,18 @@ impl Caps {
         Self {
             total,
             listener: Arc::new(Cap::new(listener)),
-            per_address: per_address.map(|limit| {
-                Arc::new(PerAddress {
-                    limit,
-                    open: Mutex::default(),
-                })
+            per_address: Arc::new(PerAddress {
+                limit: AtomicU32::new(per_address.unwrap_or(UNLIMITED)),
+                open: Mutex::default(),
             }),
         }
+    }
+
+    /// Sets other limits for connections that come from now on.
+    pub(super) fn limit(&self, listener: usize, per_address: Option<u32>) {
+        self.listener.limit(listener);
+        let per_address = per_address.unwrap_or(UNLIMITED);
+        self.per_address.limit.store(per_address, Ordering::Relaxed);
     }
 
     /// Counts a connection from `address`; `None` when a limit is reached.
@@ -124,9 +138,9 @@ impl Caps {
         Some(Permit {
             _total: self.total.enter()?,
             _listener: self.listener.enter()?,
-            _address: match &self.per_address {
-                Some(counts) => Some(counts.enter(address)?),
-                None => None,
+            _address: match self.per_address.limit.load(Ordering::Relaxed) {
+                UNLIMITED => None,
+                limit => Some(self.per_address.enter(address, limit)?),
             },
         })
     }
@@ -168,14 +182,39 @@ mod tests {
     }
 
     #[test]
+    fn limits_can_change_while_connections_are_open() {
+        let total = Arc::new(Cap::new(10));
+        let caps = Caps::new(Arc::clone(&total), 1, None);
+        let first = caps.admit(A);
+        caps.limit(2, Some(1));
+        let second = caps.admit(A);
+        assert!(
+            first.is_some() && second.is_some(),
+            "the first was not counted"
+        );
+        assert!(caps.admit(B).is_none(), "two are open");
+        caps.limit(3, Some(1));
+        assert!(caps.admit(A).is_none() && caps.admit(B).is_some());
+        caps.limit(3, None);
+        assert!(caps.admit(A).is_some());
+        total.limit(1);
+        assert!(caps.admit(B).is_none());
+    }
+
+    #[test]
     fn addresses_are_counted_apart_and_forgotten() {
         let caps = Caps::new(Arc::new(Cap::new(10)), 10, Some(1));
         let held = caps.admit(A);
         assert!(caps.admit(A).is_none());
         assert!(caps.admit(B).is_some());
         drop(held);
-        let counts = caps.per_address.as_ref().expect("configured");
-        assert!(counts.open.lock().expect("not poisoned").is_empty());
+        assert!(
+            caps.per_address
+                .open
+                .lock()
+                .expect("not poisoned")
+                .is_empty()
+        );
         assert_eq!(caps.open(), 0);
     }
 }

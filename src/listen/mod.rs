@@ -10,6 +10,7 @@ mod caps;
 mod chunked;
 mod downstream;
 mod head;
+mod settings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::reject::Reject;
 use caps::{Cap, Caps};
 pub use downstream::{Downstream, Released};
 use head::{Head, Scanner};
+use settings::{Settings, Shared};
 
 /// While draining, an idle connection may send one more request for this long:
 /// a request already on its way is then answered rather than reset.
@@ -50,16 +52,14 @@ pub trait Observer: Send + Sync + 'static {
 #[derive(Debug)]
 struct Listener {
     address: SocketAddr,
-    keepalive: Duration,
-    header_timeout: Duration,
-    max_header_bytes: usize,
-    h2c: bool,
+    settings: Shared,
     caps: Caps,
 }
 
 /// The connections open on every listener, for metrics and for draining.
 #[derive(Debug)]
 pub struct Connections {
+    total: Arc<Cap>,
     listeners: Vec<Listener>,
 }
 
@@ -70,10 +70,7 @@ impl Connections {
         let total = Arc::new(Cap::new(config.server.max_connections));
         let listener = |listener: &config::Listener| Listener {
             address: listener.address,
-            keepalive: listener.keepalive,
-            header_timeout: listener.header_timeout,
-            max_header_bytes: listener.max_header_bytes,
-            h2c: listener.h2c,
+            settings: Shared::new(Settings::of(listener)),
             caps: Caps::new(
                 Arc::clone(&total),
                 listener.max_connections,
@@ -82,6 +79,18 @@ impl Connections {
         };
         Self {
             listeners: config.listeners.iter().map(listener).collect(),
+            total,
+        }
+    }
+
+    /// Takes over the limits of another configuration with the same listeners in the same order.
+    /// Connections that are open keep the timeouts they were opened with.
+    pub fn adapt(&self, config: &config::Config) {
+        self.total.limit(config.server.max_connections);
+        for (own, listener) in self.listeners.iter().zip(&config.listeners) {
+            own.settings.set(Settings::of(listener));
+            let per_address = listener.max_connections_per_ip;
+            own.caps.limit(listener.max_connections, per_address);
         }
     }
 
@@ -160,17 +169,18 @@ where
             .connections
             .listener_of(digest.local_addr()?.as_inet()?)?;
         let listener = &self.connections.listeners[index];
+        let settings = listener.settings.get();
         let mut connection = Box::new(Downstream::new(stream));
         let Some(_permit) = listener.caps.admit(client) else {
             let reason = Reject::TooManyConnections;
             return self.refuse(index, client, connection, reason).await;
         };
         let mut closing = shutdown.clone();
-        connection.set_deadline(Some(clock::now().after(listener.header_timeout)));
-        let mut settings: Option<HttpPersistentSettings> = None;
+        connection.set_deadline(Some(clock::now().after(settings.header_timeout)));
+        let mut kept: Option<HttpPersistentSettings> = None;
         loop {
-            let fresh = settings.is_none();
-            let head = match next(&mut connection, listener, fresh, &mut closing).await {
+            let fresh = kept.is_none();
+            let head = match next(&mut connection, settings, fresh, &mut closing).await {
                 Ok(Next::Request(head)) => head,
                 Ok(Next::Http2) => return self.serve_http2(connection, shutdown).await,
                 Err(NoHead::Gone) => return None,
@@ -178,18 +188,18 @@ where
                     return self.refuse(index, client, connection, reason).await;
                 }
             };
-            let session = session(connection, &head, settings);
+            let session = session(connection, &head, kept);
             let reused = self.app.process_new_http(session, shutdown).await?;
             let (stream, persistent) = reused.consume();
             connection = stream.into_any().downcast::<Downstream>().ok()?;
             if connection.close_after() || !connection.at_boundary() {
                 return None;
             }
-            settings = persistent;
+            kept = persistent;
             let idle = if *closing.borrow() {
                 DRAIN_LINGER
             } else {
-                listener.keepalive
+                settings.keepalive
             };
             connection.set_deadline(Some(clock::now().after(idle)));
         }
@@ -266,7 +276,7 @@ fn session(
 /// Waits for the next head on a connection.
 async fn next(
     connection: &mut Downstream,
-    listener: &Listener,
+    settings: Settings,
     fresh: bool,
     closing: &mut ShutdownWatch,
 ) -> Result<Next, NoHead> {
@@ -275,25 +285,25 @@ async fn next(
     loop {
         connection.skip(head::leading_empty_lines(connection.buffered()));
         let buffered = connection.buffered();
-        if fresh && listener.h2c && buffered.starts_with(&H2_PREFACE[..4]) {
+        if fresh && settings.h2c && buffered.starts_with(&H2_PREFACE[..4]) {
             if buffered.starts_with(H2_PREFACE) {
                 return Ok(Next::Http2);
             }
         } else if let Some(end) = scanner.end_of_head(buffered) {
-            if end > listener.max_header_bytes {
+            if end > settings.max_header_bytes {
                 return Err(NoHead::Refuse(Reject::HeaderTooLarge));
             }
             return head::inspect(&buffered[..end])
                 .map(Next::Request)
                 .map_err(NoHead::Refuse);
         }
-        if buffered.len() > listener.max_header_bytes {
+        if buffered.len() > settings.max_header_bytes {
             return Err(NoHead::Refuse(Reject::HeaderTooLarge));
         }
         if !started && !buffered.is_empty() {
             started = true;
             if !fresh {
-                let deadline = clock::now().after(listener.header_timeout);
+                let deadline = clock::now().after(settings.header_timeout);
                 connection.set_deadline(Some(deadline));
             }
         }

@@ -3,6 +3,7 @@
 use super::access_log::AccessLog;
 use super::metrics::{BackendMetrics, UpstreamMetrics};
 use super::outcome::{Attempt, Connection, Description, Handles, Outcome};
+use crate::config;
 
 /// Turns facts into metrics and log lines.
 #[derive(Debug)]
@@ -62,6 +63,13 @@ impl Recorder {
             && log.wants(outcome.status, draw)
         {
             log.log(outcome, handles, &describe());
+        }
+    }
+
+    /// Takes over what can change of the access log while it is written.
+    pub fn adapt(&self, config: Option<&config::AccessLog>) {
+        if let (Some(log), Some(config)) = (&self.log, config) {
+            log.adapt(config);
         }
     }
 

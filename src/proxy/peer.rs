@@ -3,7 +3,8 @@
 //! Everything Pingora leaves open is set: every timeout, a server name for
 //! every TLS connection (an empty one would turn verification off), and a pool
 //! key of the upstream's own (Pingora's leaves out the CA, so two upstreams with
-//! different trust could share a connection).
+//! different trust could share a connection, and so could one and the same
+//! before and after its CA was replaced).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Identity {
     pub ca: Option<Arc<[WrappedX509]>>,
     /// Certificate and key shown to the backend.
     pub client: Option<Arc<CertKey>>,
+    /// A hash of all of it; 0 without any.
+    pub fingerprint: u64,
 }
 
 /// What one request asks of the connection.
@@ -60,7 +63,7 @@ impl Transport {
         let tls = upstream.tls.as_ref();
         let sni = tls.map_or_else(String::new, |tls| server_name(tls, member));
         let mut template = HttpPeer::new(address, tls.is_some(), sni);
-        template.group_key = xxh3_64(upstream.name.as_bytes());
+        template.group_key = xxh3_64(upstream.name.as_bytes()) ^ identity.fingerprint;
         template.client_cert_key.clone_from(&identity.client);
         let options = &mut template.options;
         options.verify_cert = tls.is_none_or(|tls| tls.verify);

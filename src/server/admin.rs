@@ -1,5 +1,6 @@
-//! The service that keeps the set of backends, and the API to it.
+//! The service that keeps the set of backends, takes new configurations, and serves the API to both.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -11,39 +12,52 @@ use crate::config;
 use crate::control::admin::{self, Api, Seen};
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Reconciler};
+use crate::control::reload::Reloader;
 use crate::control::traffic;
 use crate::observe::metrics::Metrics;
 use crate::proxy::Transport;
 
-/// Runs the reconciler and serves the admin API for as long as the process lives.
+/// Runs the reconciler and the reloader, and serves the admin API, for as long as the process lives.
 pub(super) struct Admin {
-    endpoint: config::Admin,
+    /// `None` where the API is off.
+    endpoint: Option<config::Admin>,
     lifecycle: Arc<Lifecycle>,
     metrics: Arc<Metrics>,
     /// Taken by the one start.
-    parts: Mutex<Option<(Reconciler<Transport>, Commands, Seen)>>,
+    parts: Mutex<Option<Parts>>,
+}
+
+/// What the service runs.
+pub(super) struct Parts {
+    pub(super) reconciler: Reconciler<Transport>,
+    pub(super) commands: Commands,
+    pub(super) reloader: Reloader<Transport>,
+    pub(super) seen: Seen,
 }
 
 impl Admin {
-    pub(super) fn new(
-        endpoint: config::Admin,
-        (reconciler, commands): (Reconciler<Transport>, Commands),
+    pub(super) const fn new(
+        endpoint: Option<config::Admin>,
+        parts: Parts,
         lifecycle: Arc<Lifecycle>,
         metrics: Arc<Metrics>,
-        seen: Seen,
     ) -> Self {
         Self {
             endpoint,
             lifecycle,
             metrics,
-            parts: Mutex::new(Some((reconciler, commands, seen))),
+            parts: Mutex::new(Some(parts)),
         }
+    }
+
+    fn take_parts(&self) -> Option<Parts> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.take()
     }
 
     /// Answers for as long as the process lives, the drain included, unless another one has taken
     /// over: heartbeats must reach the process that will be there.
-    async fn serve(&self, api: Api<Transport>) {
-        let address = self.endpoint.address;
+    async fn serve(&self, address: SocketAddr, api: Api<Transport>) {
         match bind::shared(address) {
             Ok(listener) => {
                 tracing::info!(%address, "admin: listening");
@@ -65,25 +79,27 @@ impl Admin {
 #[async_trait]
 impl BackgroundService for Admin {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        let parts = self
-            .parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some((mut reconciler, commands, seen)) = parts else {
+        let Some(parts) = self.take_parts() else {
             return;
         };
+        let Parts {
+            mut reconciler,
+            commands,
+            reloader,
+            seen,
+        } = parts;
         let published = Arc::clone(reconciler.published());
         let lifecycle = Arc::clone(&self.lifecycle);
-        let token = self.endpoint.token.clone();
-        let (sampled, metrics) = (Arc::clone(&published), Arc::clone(&self.metrics));
-        let watch = traffic::watch(Arc::clone(&seen.traffic), sampled, metrics);
-        let api = Api::new(published, commands.clone(), lifecycle, token, seen);
-        tokio::join!(
-            reconciler.run(),
-            self.serve(api),
-            self.hold(commands),
-            watch
-        );
+        let serve = async {
+            if let Some(endpoint) = &self.endpoint {
+                let token = endpoint.token.clone();
+                let (sampled, metrics) = (Arc::clone(&published), Arc::clone(&self.metrics));
+                let watch = traffic::watch(Arc::clone(&seen.traffic), sampled, metrics);
+                let api = Api::new(published, commands.clone(), lifecycle, token, seen);
+                tokio::join!(self.serve(endpoint.address, api), watch);
+            }
+        };
+        let hold = self.hold(commands.clone());
+        tokio::join!(reconciler.run(), reloader.run(), serve, hold);
     }
 }

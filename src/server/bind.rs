@@ -7,7 +7,7 @@
 use std::hash::Hasher;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::net::TcpSocket;
 use xxhash_rust::xxh3::Xxh3;
@@ -60,11 +60,17 @@ pub(super) fn shared(address: SocketAddr) -> io::Result<tokio::net::TcpListener>
     socket.listen(BACKLOG)
 }
 
-/// The path both processes derive from the same listeners.
-pub(super) fn upgrade_socket(config: &Config) -> PathBuf {
+/// The path both processes derive from the same configuration file, or without one from the same
+/// listeners: an upgrade is the way to other listeners, so where there is a choice they do not count.
+pub(super) fn upgrade_socket(config: &Config, file: Option<&Path>) -> PathBuf {
     let mut hash = Xxh3::new();
-    for listener in &config.listeners {
-        hash.write(listener.address.to_string().as_bytes());
+    match file.and_then(|file| file.canonicalize().ok()) {
+        Some(file) => hash.write(file.as_os_str().as_encoded_bytes()),
+        None => {
+            for listener in &config.listeners {
+                hash.write(listener.address.to_string().as_bytes());
+            }
+        }
     }
     let directory =
         std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);

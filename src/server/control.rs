@@ -18,13 +18,15 @@ use crate::config;
 use crate::control::exposition;
 use crate::listen::Connections;
 use crate::observe::metrics::Metrics;
+use crate::proxy::Transport;
+use crate::snapshot::Published;
 
 /// How often the count of connections is looked at while draining.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Serves metrics while the process lives, and ends it once it is idle.
 pub(super) struct Control {
-    pub(super) drain_timeout: Duration,
+    pub(super) published: Arc<Published<Transport>>,
     pub(super) endpoint: Option<config::Metrics>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) connections: Arc<Connections>,
@@ -75,9 +77,10 @@ impl BackgroundService for Control {
         }
         let mut interrupt = signals::listen(SignalKind::interrupt());
         let mut terminate = signals::listen(SignalKind::terminate());
+        let drain_timeout = self.published.load().config().server.drain_timeout;
         tokio::select! {
             () = self.idle() => tracing::info!("drained"),
-            () = tokio::time::sleep(self.drain_timeout) => {
+            () = tokio::time::sleep(drain_timeout) => {
                 let open = self.connections.total();
                 tracing::warn!(open, "drain_timeout passed: closing what is still open");
             }

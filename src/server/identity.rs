@@ -1,13 +1,15 @@
-//! Certificates and keys for TLS to backends, read before anything starts.
+//! Certificates and keys for TLS to backends, read before anything starts or changes.
 //!
 //! Pingora panics on a certificate it cannot parse, so each is parsed here first.
 
+use std::hash::Hasher as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::error::StartError;
 use crate::config::{ClientCert, Upstream};
@@ -23,25 +25,45 @@ pub(super) fn load(upstream: &Upstream) -> Result<Identity, StartError> {
         path,
         reason,
     };
-    let ca = tls.ca.as_deref().map(authorities).transpose();
-    let client = tls.client_cert.as_ref().map(client).transpose();
+    let mut hash = Xxh3::new();
+    let ca = tls.ca.as_deref().map(|path| authorities(path, &mut hash));
+    let ca = ca.transpose().map_err(blame)?;
+    let client = tls
+        .client_cert
+        .as_ref()
+        .map(|files| client(files, &mut hash));
+    let client = client.transpose().map_err(blame)?;
+    let fingerprint = if ca.is_some() || client.is_some() {
+        hash.finish()
+    } else {
+        0
+    };
     Ok(Identity {
-        ca: ca.map_err(blame)?,
-        client: client.map_err(blame)?,
+        ca,
+        client,
+        fingerprint,
     })
 }
 
 type Unusable = (String, String);
 
-fn authorities(path: &Path) -> Result<Arc<[WrappedX509]>, Unusable> {
+fn authorities(path: &Path, hash: &mut Xxh3) -> Result<Arc<[WrappedX509]>, Unusable> {
     let wrap = |certificate: Vec<u8>| WrappedX509::new(certificate, parse_x509);
-    Ok(certificates(path)?.into_iter().map(wrap).collect())
+    let certificates = certificates(path)?;
+    for certificate in &certificates {
+        hash.write(certificate);
+    }
+    Ok(certificates.into_iter().map(wrap).collect())
 }
 
-fn client(files: &ClientCert) -> Result<Arc<CertKey>, Unusable> {
+fn client(files: &ClientCert, hash: &mut Xxh3) -> Result<Arc<CertKey>, Unusable> {
     let chain = certificates(&files.cert)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| (files.key.display().to_string(), error.to_string()))?;
+    for certificate in &chain {
+        hash.write(certificate);
+    }
+    hash.write(key.secret_der());
     Ok(Arc::new(CertKey::new(chain, key.secret_der().to_vec())))
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod heir;
 mod identity;
 mod live;
+mod origin;
 mod oversight;
 mod panics;
 mod signals;
@@ -29,11 +30,11 @@ use pingora_proxy::{HttpProxy, http_proxy};
 use crate::clock;
 use crate::config::{Config, Discovery};
 use crate::control::admin::Seen;
-use crate::control::discovery;
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
-use crate::control::reconcile::{Inherited, Lasting, Origin, Reconciler};
-use crate::control::timeline::Timeline;
+use crate::control::reconcile::{Inherited, Lasting, Reconciler};
+use crate::control::reload::{Means, Reloader, Reloads, Source};
+use crate::control::timeline::{Happening, Timeline};
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -41,7 +42,6 @@ use crate::observe::{AccessLog, Recorder};
 use crate::proxy::{Doorman, Proxy, Transport};
 use crate::snapshot::Published;
 use crate::upstream::Journal;
-use crate::upstream::sticky::Signer;
 use admin::Admin;
 use closing::Closing;
 use control::Control;
@@ -56,18 +56,24 @@ const MAX_TRIES: usize = 16;
 /// Events of backends that wait to be written down.
 const JOURNAL_CAPACITY: usize = 4_096;
 
-/// Kept beyond the drain, in case our own end of it fails.
-const GRACE: Duration = Duration::from_secs(5);
+/// What Pingora gives a drain: more than the longest `drain_timeout`, after which the process ends
+/// by itself. That can change while it runs, and this cannot.
+const GRACE: Duration = Duration::from_secs(3_605);
+
+/// Idle connections to backends that are kept at least, for backends that a reload may add.
+const LEAST_IDLE: usize = 4_096;
 
 /// How the process is started.
 #[derive(Debug, Default)]
 pub struct Options {
     /// Take the sockets over from the running process.
     pub upgrade: bool,
-    /// Where the two processes meet; `None` derives it from the listeners' addresses.
+    /// Where the two processes meet; `None` derives it from the configuration file's path.
     pub upgrade_socket: Option<PathBuf>,
     /// What an interrupt (Ctrl-C) does.
     pub interrupt: Interrupt,
+    /// Where the configuration came from, to be read again.
+    pub source: Source,
     /// The process log, to be flushed at the end.
     pub log: Option<LogGuard>,
 }
@@ -79,6 +85,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     published: Arc<Published<Transport>>,
     lifecycle: Arc<Lifecycle>,
+    reloads: Reloads,
     closing: Arc<Closing>,
 }
 
@@ -96,14 +103,16 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
         let timeline = Arc::new(Timeline::default());
-        let origin = origin(&config)?;
+        let origin = runtime()
+            .map_err(StartError::Runtime)?
+            .block_on(origin::load(&config))?;
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
         let (mut pingora, inherited) = pingora(&config, &options)?;
         let lasting = Lasting {
             metrics: Arc::clone(&metrics),
             journal: journal.clone(),
-            signer: Arc::new(Signer::new(config.server.secret.as_ref(), rand::random())),
+            random: rand::random(),
             seed: rand::random(),
         };
         let (reconciler, commands) = Reconciler::new(origin, lasting, &inherited, clock::now());
@@ -114,9 +123,7 @@ impl Server {
         metrics.config_loaded(clock::unix_seconds() as f64);
 
         let conf = Arc::clone(&pingora.configuration);
-        let app = Arc::new(app(&config, &conf, &published, &connections, &recorder));
-        let doorman = Doorman::new(Arc::clone(&published), Arc::clone(&recorder));
-        let frontend = Frontend::new(app, Arc::clone(&connections), doorman);
+        let frontend = frontend(&config, &conf, &published, &connections, &recorder);
         let mut service = Service::new("http".to_owned(), frontend);
         for listener in &config.listeners {
             service.add_listener(listen::endpoint(listener));
@@ -124,7 +131,7 @@ impl Server {
         pingora.add_service(service);
         let closing = Arc::new(Closing::new(Arc::clone(&recorder), options.log));
         let control = Control {
-            drain_timeout: config.server.drain_timeout,
+            published: Arc::clone(&published),
             endpoint: config.metrics.clone(),
             metrics: Arc::clone(&metrics),
             connections: Arc::clone(&connections),
@@ -133,19 +140,25 @@ impl Server {
         pingora.add_service(background_service("control", control));
         let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
         let lifecycle = Arc::new(Lifecycle::default());
-        if let Some(admin) = &config.admin {
-            let clients = Arc::clone(&connections);
-            let seen = Seen {
-                timeline: Arc::clone(&timeline),
-                traffic: Arc::default(),
-                checks: Arc::clone(checks.latest()),
-                connections: Box::new(move || clients.total()),
-            };
-            let told = (reconciler, commands);
-            let (phase, metrics) = (Arc::clone(&lifecycle), Arc::clone(&metrics));
-            let admin = Admin::new(admin.clone(), told, phase, metrics, seen);
-            pingora.add_service(background_service("admin", admin));
-        }
+        let clients = Arc::clone(&connections);
+        let means = means(&reconciler, &metrics, connections, recorder, &timeline);
+        let (reloader, reloads) = Reloader::new(means, &config, options.source);
+        let seen = Seen {
+            timeline: Arc::clone(&timeline),
+            traffic: Arc::default(),
+            checks: Arc::clone(checks.latest()),
+            connections: Box::new(move || clients.total()),
+            reloads: Some(reloads.clone()),
+        };
+        let parts = admin::Parts {
+            reconciler,
+            commands,
+            reloader,
+            seen,
+        };
+        let (phase, counts) = (Arc::clone(&lifecycle), Arc::clone(&metrics));
+        let admin = Admin::new(config.admin.clone(), parts, phase, counts);
+        pingora.add_service(background_service("admin", admin));
         let oversight = Oversight::new(&published, &metrics, &timeline, events);
         pingora.add_service(background_service("oversight", oversight));
         pingora.add_service(background_service("health checks", checks));
@@ -155,6 +168,7 @@ impl Server {
             metrics,
             published,
             lifecycle,
+            reloads,
             closing,
         })
     }
@@ -176,6 +190,7 @@ impl Server {
                 self.interrupt,
                 socket,
                 self.lifecycle,
+                self.reloads,
             )),
         });
         tracing::info!("stopped");
@@ -196,23 +211,30 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Everything `config` names, looked up and read.
-fn origin(config: &Arc<Config>) -> Result<Origin<Transport>, StartError> {
-    let runtime = runtime().map_err(StartError::Runtime)?;
-    let configured = runtime.block_on(discovery::resolve(&config.upstreams))?;
-    let identities = config
-        .upstreams
-        .iter()
-        .map(identity::load)
-        .collect::<Result<Vec<_>, _>>()?;
-    let own = Arc::clone(config);
-    Ok(Origin {
-        config: Arc::clone(config),
-        configured,
-        transports: Box::new(move |index, member| {
-            Transport::new(&own.upstreams[index], &identities[index], member)
+/// What is needed to go over to another configuration.
+fn means(
+    reconciler: &Reconciler<Transport>,
+    metrics: &Arc<Metrics>,
+    connections: Arc<Connections>,
+    recorder: Arc<Recorder>,
+    timeline: &Arc<Timeline>,
+) -> Means<Transport> {
+    let timeline = Arc::clone(timeline);
+    Means {
+        loads: reconciler.loads(),
+        loader: Box::new(|config| Box::pin(origin::reload(config))),
+        adapter: Box::new(move |config| {
+            connections.adapt(config);
+            recorder.adapt(config.access_log.as_ref());
         }),
-    })
+        witness: Box::new(move |trigger, result| {
+            timeline.note(Happening::Reload {
+                trigger,
+                result: result.map(str::to_owned).map_err(<[String]>::to_vec),
+            });
+        }),
+        metrics: Arc::clone(metrics),
+    }
 }
 
 /// Pingora, with the sockets of the running process where they are taken over, and what that
@@ -231,6 +253,19 @@ fn pingora(config: &Config, options: &Options) -> Result<(Pingora, Inherited), S
         .map_err(StartError::Runtime)?;
     pingora.bootstrap();
     Ok((pingora, heir.map(Heir::end).unwrap_or_default()))
+}
+
+/// Takes connections, and serves what comes through them.
+fn frontend(
+    config: &Config,
+    conf: &Arc<ServerConf>,
+    published: &Arc<Published<Transport>>,
+    connections: &Arc<Connections>,
+    recorder: &Arc<Recorder>,
+) -> Frontend<HttpProxy<Proxy>, Doorman> {
+    let app = Arc::new(app(config, conf, published, connections, recorder));
+    let doorman = Doorman::new(Arc::clone(published), Arc::clone(recorder));
+    Frontend::new(app, Arc::clone(connections), doorman)
 }
 
 fn app(
@@ -273,16 +308,15 @@ fn pingora_conf(config: &Config, options: &Options) -> ServerConf {
     let socket = options
         .upgrade_socket
         .clone()
-        .unwrap_or_else(|| bind::upgrade_socket(config));
-    let grace = config.server.drain_timeout + GRACE;
+        .unwrap_or_else(|| bind::upgrade_socket(config, options.source.path.as_deref()));
     ServerConf {
         threads: workers,
         listener_tasks_per_fd: workers,
         max_retries: MAX_TRIES,
         // Pingora multiplies by the number of threads.
-        upstream_keepalive_pool_size: idle.div_ceil(workers).max(64),
+        upstream_keepalive_pool_size: idle.max(LEAST_IDLE).div_ceil(workers).max(64),
         upgrade_sock: socket.to_string_lossy().into_owned(),
-        grace_period_seconds: Some(grace.as_secs()),
+        grace_period_seconds: Some(GRACE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
     }

@@ -8,6 +8,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::control::lifecycle::{Lifecycle, Phase};
+use crate::control::reload::Reloads;
 
 /// What an interrupt (Ctrl-C) does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub(super) struct Signals {
     interrupt: Interrupt,
     upgrade_socket: PathBuf,
     lifecycle: Arc<Lifecycle>,
+    reloads: Reloads,
 }
 
 impl Signals {
@@ -31,11 +33,13 @@ impl Signals {
         interrupt: Interrupt,
         upgrade_socket: PathBuf,
         lifecycle: Arc<Lifecycle>,
+        reloads: Reloads,
     ) -> Self {
         Self {
             interrupt,
             upgrade_socket,
             lifecycle,
+            reloads,
         }
     }
 
@@ -86,7 +90,8 @@ impl ShutdownSignalWatch for Signals {
                     }
                 },
                 _ = hangup.recv() => {
-                    tracing::warn!("SIGHUP: reloading is not supported yet; start a new process with --upgrade");
+                    tracing::info!("SIGHUP: reading the configuration again");
+                    self.reloads.hang_up();
                 }
             }
         }

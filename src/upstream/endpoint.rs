@@ -142,7 +142,8 @@ impl Endpoint {
         self.cut.notified()
     }
 
-    pub(super) fn cut_off(&self) {
+    /// Ends what waits for [`Endpoint::cut`] now. What begins to wait later is not told.
+    pub(crate) fn cut_off(&self) {
         self.cut.notify_waiters();
     }
 

@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod observation;
 mod registry;
+mod reload;
 mod retries;
 mod routes;
 mod strictness;

@@ -19,6 +19,9 @@ pub(super) struct Refused {
     pub(super) message: String,
     /// What would help.
     pub(super) hint: String,
+    /// Everything that is wrong with a configuration, each as `evenkeel check` prints it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) errors: Vec<String>,
 }
 
 /// What the log says about an answer beside its status.
@@ -35,6 +38,7 @@ impl Refused {
             code,
             message: message.into(),
             hint: hint.into(),
+            errors: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::view::Known;
 use crate::clock::{self, Moment};
@@ -10,6 +10,7 @@ use crate::config::Secret;
 use crate::control::health::Latest;
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Refusal};
+use crate::control::reload::Reloads;
 use crate::control::timeline::Timeline;
 use crate::control::traffic::Traffic;
 use crate::snapshot::Published;
@@ -30,6 +31,8 @@ pub struct Api<T> {
     pub(super) waiting: Semaphore,
     /// Places for clients that follow the timeline.
     pub(super) streams: Arc<Semaphore>,
+    /// Whose turn it is to change the configuration.
+    pub(super) configuring: Mutex<()>,
     pub(super) seen: Seen,
     pub(super) started: Started,
 }
@@ -44,6 +47,8 @@ pub struct Seen {
     pub checks: Arc<Latest>,
     /// Counts the clients' connections.
     pub connections: Box<dyn Fn() -> usize + Send + Sync>,
+    /// The configuration, and the way to another; `None` where there is none to show.
+    pub reloads: Option<Reloads>,
 }
 
 impl Default for Seen {
@@ -54,6 +59,7 @@ impl Default for Seen {
             traffic: Arc::default(),
             checks: Arc::default(),
             connections: Box::new(|| 0),
+            reloads: None,
         }
     }
 }
@@ -82,6 +88,7 @@ impl<T> Api<T> {
             token,
             waiting: Semaphore::const_new(MAX_WAITING),
             streams: Arc::new(Semaphore::const_new(MAX_STREAMS)),
+            configuring: Mutex::const_new(()),
             seen,
             started: Started {
                 at: clock::now(),

@@ -35,6 +35,8 @@ pub enum Code {
     AddressTaken,
     /// The upstream has as many backends as it may have.
     TooManyBackends,
+    /// The process was started without a configuration file.
+    NoConfigFile,
     /// The upstream is not as `If-Match` says.
     PreconditionFailed,
     /// The body broke off or is too large.
@@ -43,6 +45,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The address's name cannot be looked up.
     UnknownAddress,
+    /// The configuration is wrong.
+    InvalidConfig,
     /// Too many calls wait already.
     TooManyWaits,
     /// Too many clients follow the timeline already.
@@ -53,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every one, by status.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::WrongHost,
@@ -67,10 +71,12 @@ impl Code {
         Self::ConfiguredBackend,
         Self::AddressTaken,
         Self::TooManyBackends,
+        Self::NoConfigFile,
         Self::PreconditionFailed,
         Self::BrokenBody,
         Self::UnsupportedMediaType,
         Self::UnknownAddress,
+        Self::InvalidConfig,
         Self::TooManyWaits,
         Self::TooManyStreams,
         Self::Ending,
@@ -93,10 +99,12 @@ impl Code {
             Self::ConfiguredBackend => "configured_backend",
             Self::AddressTaken => "address_taken",
             Self::TooManyBackends => "too_many_backends",
+            Self::NoConfigFile => "no_config_file",
             Self::PreconditionFailed => "precondition_failed",
             Self::BrokenBody => "broken_body",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::UnknownAddress => "unknown_address",
+            Self::InvalidConfig => "invalid_config",
             Self::TooManyWaits => "too_many_waits",
             Self::TooManyStreams => "too_many_streams",
             Self::Ending => "ending",
@@ -118,11 +126,12 @@ impl Code {
             Self::NoRegistry
             | Self::ConfiguredBackend
             | Self::AddressTaken
-            | Self::TooManyBackends => StatusCode::CONFLICT,
+            | Self::TooManyBackends
+            | Self::NoConfigFile => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BrokenBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::UnknownAddress => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UnknownAddress | Self::InvalidConfig => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyWaits | Self::TooManyStreams | Self::Ending => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

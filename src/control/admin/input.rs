@@ -25,6 +25,9 @@ use crate::upstream::Mode;
 /// Largest body in bytes; 413 beyond.
 pub(super) const MAX_BODY: usize = 16 * 1024;
 
+/// Largest configuration in bytes; 413 beyond.
+const MAX_CONFIG: usize = 1 << 20;
+
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -136,6 +139,20 @@ pub(super) async fn json(request: Request) -> Result<Vec<u8>, Refused> {
         return Err(Refused::new(Code::UnsupportedMediaType, message, hint));
     }
     body(request, MAX_BODY).await
+}
+
+/// The body, a configuration, unless it says that it is something else.
+pub(super) async fn yaml(request: Request) -> Result<String, Refused> {
+    if !says(request.headers(), |kind| {
+        kind.ends_with("yaml") || kind == "text/plain" || kind == "application/json"
+    }) {
+        let hint = "send `Content-Type: application/yaml`, or none";
+        let message = "the body is to be YAML";
+        return Err(Refused::new(Code::UnsupportedMediaType, message, hint));
+    }
+    let body = body(request, MAX_CONFIG).await?;
+    let wrong = |_| Refused::invalid("the body is not UTF-8 text", "send the file as it is");
+    String::from_utf8(body).map_err(wrong)
 }
 
 /// Whether the body's type will do, where it is told.

@@ -7,6 +7,10 @@
 //! | `GET /readyz` | 200, or 503 with reasons |
 //! | `GET /api/v1/status` | how the process is, in one sentence and some numbers |
 //! | `GET /api/v1/events` | what happened, as a stream or as a list |
+//! | `GET /api/v1/config` | the configuration file |
+//! | `PUT /api/v1/config` | another configuration |
+//! | `POST /api/v1/config/plan` | what another would change |
+//! | `POST /api/v1/reload` | reads the file again |
 //! | `GET /api/v1/upstreams` | every upstream and its backends |
 //! | `GET /api/v1/upstreams/{u}` | one upstream |
 //! | `PATCH /api/v1/upstreams/{u}` | its algorithm |
@@ -24,7 +28,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, patch, put};
+use axum::routing::{get, patch, post, put};
 use tokio::net::TcpListener;
 
 use super::serve::{self, Limits};
@@ -37,6 +41,7 @@ mod answer;
 mod api;
 pub mod client;
 mod code;
+mod config;
 mod events;
 mod gate;
 mod headline;
@@ -75,6 +80,12 @@ where
     let guarded = Router::new()
         .route("/api/v1/status", get(status::status::<T>))
         .route("/api/v1/events", get(events::events::<T>))
+        .route(
+            "/api/v1/config",
+            get(config::show::<T>).put(config::replace::<T>),
+        )
+        .route("/api/v1/config/plan", post(config::plan::<T>))
+        .route("/api/v1/reload", post(config::reload::<T>))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/upstreams", get(upstreams::list::<T>))
         .route(

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::answer::json;
 use super::api::Api;
+use super::config::Loaded;
 use super::headline::{self, headline};
 use super::round;
 use crate::clock::{self, Moment};
@@ -26,6 +27,8 @@ pub(super) struct Status {
     started: f64,
     /// Seconds since then.
     uptime: f64,
+    /// The configuration in force; null where the process runs without a file.
+    config: Option<Loaded>,
     /// The traffic of the last ten seconds.
     traffic: Traffic,
     /// How the whole is, in one sentence for people. Its words may change.
@@ -66,6 +69,7 @@ pub(super) async fn status<T>(State(api): State<Arc<Api<T>>>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         started: api.started.unix_millis as f64 / 1e3,
         uptime: round::seconds(now.since(api.started.at)),
+        config: api.seen.reloads.as_ref().map(|all| Loaded::of(&all.status())),
         traffic: traffic(api.seen.traffic.requests(), in_flight, connections),
         health: headline(&pools(&snapshot, now), is_draining, &evidence),
         upstreams: groups.len(),

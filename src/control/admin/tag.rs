@@ -45,7 +45,7 @@ pub(super) fn commands(commands: &Commands, headers: &HeaderMap) -> Result<Comma
 }
 
 /// What `If-Match` asks for; `None` where anything will do.
-fn expected(headers: &HeaderMap) -> Result<Option<Vec<Tag>>, Refused> {
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<Vec<Tag>>, Refused> {
     let mut all = headers.get_all(IF_MATCH).iter().peekable();
     if all.peek().is_none() {
         return Ok(None);

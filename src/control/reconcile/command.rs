@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Moment;
-use crate::config::Choice;
+use crate::config::{Choice, Config};
 use crate::upstream::Mode;
 
 /// Commands that wait at a time; whoever has more to say waits.
@@ -160,6 +160,14 @@ pub enum Refusal {
     /// The reconciler has ended.
     #[error("the process is ending")]
     Ended,
+}
+
+/// The position of an upstream.
+pub(super) fn position(config: &Config, upstream: &str) -> Result<usize, Refusal> {
+    let mut upstreams = config.upstreams.iter();
+    upstreams
+        .position(|one| one.name == upstream)
+        .ok_or_else(|| Refusal::UnknownUpstream(upstream.to_owned()))
 }
 
 /// A command and where its answer goes.

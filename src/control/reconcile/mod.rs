@@ -6,6 +6,9 @@
 //! them said, builds the whole from it and publishes that. The snapshot a
 //! process starts with takes the same way.
 //!
+//! A new configuration is one more change: what was said about the backends of
+//! upstreams that stay is kept, see [`Set::reconfigure`](set::Set::reconfigure).
+//!
 //! Commands that have piled up are taken together and cost one snapshot. A
 //! renewal costs none: it moves a deadline in the endpoint, and the upstream
 //! itself notices when that passes. The task then only tidies up, woken by a
@@ -20,6 +23,7 @@ pub use command::{
     Change, Commands, Heartbeat, Inherited, Lease, Place, Record, Records, Refusal, Reported, Tag,
     Told, Weighing,
 };
+pub use origin::{Loads, Origin, Transports};
 
 use crate::clock::{self, Moment};
 use crate::config::Config;
@@ -27,12 +31,21 @@ use crate::observe::metrics::Metrics;
 use crate::snapshot::{Group, Parts, Published, Snapshot};
 use crate::upstream::sticky::Signer;
 use crate::upstream::{Journal, Member, Mode, Resolved};
-use command::{Answer, Command, QUEUE};
+use command::{Answer, Command, QUEUE, position};
+use departed::Departed;
+use inherit::inherit;
+use news::{About, News};
+use origin::Load;
 use reply::Reply;
 use set::{Effect, Set};
 use steer::steered;
 
 mod command;
+mod departed;
+mod inherit;
+mod load;
+mod news;
+mod origin;
 mod reply;
 mod set;
 mod steer;
@@ -40,27 +53,14 @@ mod steer;
 /// Commands taken at a time.
 const BATCH: usize = 256;
 
-/// Makes the way to a backend of the upstream at a position.
-pub type Transports<T> = Box<dyn Fn(usize, &Member) -> T + Send + Sync>;
-
-/// What one configuration brings, files it names included: loaded as a whole or not at all.
-pub struct Origin<T> {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// The addresses of every upstream's backends, in the configuration's order.
-    pub configured: Vec<Vec<Resolved>>,
-    /// How they are reached.
-    pub transports: Transports<T>,
-}
-
 /// What every snapshot of the process is built with.
 pub struct Lasting {
     /// Where the series live.
     pub metrics: Arc<Metrics>,
     /// Where the upstreams' events go.
     pub journal: Journal,
-    /// Signs sticky cookies.
-    pub signer: Arc<Signer>,
+    /// Signs sticky cookies where the configuration has no secret.
+    pub random: [u8; 32],
     /// Decides where each upstream's turns begin.
     pub seed: u64,
 }
@@ -69,29 +69,17 @@ pub struct Lasting {
 pub struct Reconciler<T> {
     origin: Origin<T>,
     lasting: Lasting,
+    signer: Arc<Signer>,
     /// One for each upstream, in the configuration's order.
     sets: Vec<Set>,
     /// The published members' positions by name, for each upstream.
     positions: Vec<HashMap<String, usize>>,
     published: Arc<Published<T>>,
     queue: mpsc::Receiver<Command>,
+    loads: (mpsc::Sender<Load<T>>, mpsc::Receiver<Load<T>>),
+    departed: Departed,
     /// No registration is to be looked at before; `None` where there is none.
     look: Option<Moment>,
-}
-
-/// What the live state must hear about.
-struct News {
-    /// The upstream's position.
-    upstream: usize,
-    /// The backend's id.
-    backend: String,
-    about: About,
-}
-
-#[derive(Clone, Copy)]
-enum About {
-    Deadline,
-    Mode,
 }
 
 impl<T> Reconciler<T> {
@@ -112,16 +100,20 @@ impl<T> Reconciler<T> {
             .map(|(upstream, configured)| Set::new(upstream, configured.clone()))
             .collect();
         let news = inherit(inherited, &origin.config, &mut sets, now);
-        let first = build(&origin, &lasting, &sets, None, now);
+        let signer = signer(&origin.config, &lasting);
+        let first = build(&origin, &lasting, &signer, &sets, None, now);
         let positions = positions(&first);
         let reconciler = Self {
             published: Arc::new(Published::new(first)),
             origin,
             lasting,
+            signer,
             look: sets.iter().filter_map(Set::next_look).min(),
             sets,
             positions,
             queue,
+            loads: mpsc::channel(origin::QUEUE),
+            departed: Departed::default(),
         };
         reconciler.tell(&reconciler.published.load(), &news, now);
         (reconciler, Commands::new(sender))
@@ -137,7 +129,7 @@ impl<T> Reconciler<T> {
     pub async fn run(&mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let look = self.look;
+            let look = self.look.into_iter().chain(self.departed.look()).min();
             let due = async {
                 match look {
                     Some(look) => tokio::time::sleep(look.since(clock::now())).await,
@@ -146,6 +138,7 @@ impl<T> Reconciler<T> {
             };
             tokio::select! {
                 taken = self.queue.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+                Some(load) = self.loads.1.recv() => self.succeed(load, clock::now()),
                 () = due => {}
             }
             self.settle(&mut batch, clock::now());
@@ -168,6 +161,7 @@ impl<T> Reconciler<T> {
             Effect::None => self.tell(&self.published.load(), &news, now),
         }
         replies.into_iter().for_each(Reply::send);
+        self.see_off(now);
     }
 
     fn obey(&mut self, command: Command, now: Moment, news: &mut Vec<News>) -> (Reply, Effect) {
@@ -279,14 +273,15 @@ impl<T> Reconciler<T> {
     /// Builds the next snapshot from everything that is known, and publishes it.
     fn publish(&mut self, news: &[News], now: Moment) {
         let previous = self.published.load();
-        let before = Some(&*previous);
-        let next = build(&self.origin, &self.lasting, &self.sets, before, now);
+        let (origin, lasting, before) = (&self.origin, &self.lasting, Some(&*previous));
+        let next = build(origin, lasting, &self.signer, &self.sets, before, now);
         self.positions = positions(&next);
         self.tell(&next, news, now);
-        let groups = next.groups().iter().zip(previous.groups());
-        for (set, (group, before)) in self.sets.iter().zip(groups) {
-            remind(set, group, before, now);
+        for (set, group) in self.sets.iter().zip(next.groups()) {
+            remind(set, group, previous.group_named(group.upstream.name()), now);
         }
+        let until = now.after(self.origin.config.server.drain_timeout);
+        self.departed.note(&previous, &next, now, until);
         self.published.publish(next);
     }
 
@@ -309,58 +304,17 @@ impl<T> Reconciler<T> {
     }
 }
 
-/// The position of an upstream.
-fn position(config: &Config, upstream: &str) -> Result<usize, Refusal> {
-    let mut upstreams = config.upstreams.iter();
-    upstreams
-        .position(|one| one.name == upstream)
-        .ok_or_else(|| Refusal::UnknownUpstream(upstream.to_owned()))
-}
-
-/// Tells the sets what the process before this one was told.
-fn inherit(inherited: &Inherited, config: &Config, sets: &mut [Set], now: Moment) -> Vec<News> {
-    let mut news = Vec::new();
-    let mut note = |place: &Place, about, result: Result<usize, Refusal>| match result {
-        Ok(upstream) => news.push(News {
-            upstream,
-            backend: place.backend.clone(),
-            about,
-        }),
-        Err(refusal) => {
-            let Place { upstream, backend } = place;
-            tracing::warn!(upstream, backend, "not taken over: {refusal}");
-        }
-    };
-    for heartbeat in &inherited.heartbeats {
-        let place = &heartbeat.place;
-        let taken = position(config, &place.upstream)
-            .and_then(|upstream| sets[upstream].report(heartbeat, now).map(|_| upstream));
-        note(place, About::Deadline, taken);
-    }
-    for (place, change) in &inherited.wishes {
-        let known = position(config, &place.upstream).inspect(|&upstream| {
-            sets[upstream].remember(&place.backend, *change);
-        });
-        note(place, About::Mode, known);
-    }
-    for (upstream, algorithm) in &inherited.algorithms {
-        match position(config, upstream) {
-            Ok(position) => drop(sets[position].steer(Some(*algorithm))),
-            Err(refusal) => tracing::warn!(upstream, "not taken over: {refusal}"),
-        }
-    }
-    news
-}
-
 fn done(answer: Answer<()>, result: Result<Effect, Refusal>) -> (Reply, Effect) {
     let effect = result.as_ref().copied().unwrap_or(Effect::None);
     (Reply::Done(answer, result.map(drop)), effect)
 }
 
 /// Tells members with a live state of their own making what was asked of their names before.
-fn remind<T>(set: &Set, group: &Group<T>, before: &Group<T>, now: Moment) {
+fn remind<T>(set: &Set, group: &Group<T>, before: Option<&Group<T>>, now: Moment) {
     let kept = |member: &Member| {
-        let mut before = before.upstream.members().iter();
+        let mut before = before
+            .into_iter()
+            .flat_map(|group| group.upstream.members());
         before.any(|one| Arc::ptr_eq(&one.endpoint, &member.endpoint))
     };
     for (position, member) in group.upstream.members().iter().enumerate() {
@@ -374,6 +328,7 @@ fn remind<T>(set: &Set, group: &Group<T>, before: &Group<T>, now: Moment) {
 fn build<T>(
     origin: &Origin<T>,
     lasting: &Lasting,
+    signer: &Arc<Signer>,
     sets: &[Set],
     previous: Option<&Snapshot<T>>,
     now: Moment,
@@ -381,7 +336,7 @@ fn build<T>(
     let resolved: Vec<Vec<Resolved>> = sets.iter().map(Set::resolved).collect();
     let parts = Parts {
         resolved: &resolved,
-        signer: &lasting.signer,
+        signer,
         metrics: &lasting.metrics,
         transport: &*origin.transports,
         journal: &lasting.journal,
@@ -389,6 +344,11 @@ fn build<T>(
         seed: lasting.seed,
     };
     Snapshot::build(steered(&origin.config, sets), &parts, previous)
+}
+
+/// Signs cookies with the configured secret, or else with what this process has for that.
+fn signer(config: &Config, lasting: &Lasting) -> Arc<Signer> {
+    Arc::new(Signer::new(config.server.secret.as_ref(), lasting.random))
 }
 
 fn positions<T>(snapshot: &Snapshot<T>) -> Vec<HashMap<String, usize>> {

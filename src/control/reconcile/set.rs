@@ -5,18 +5,18 @@
 //! backend's live state is here; that stays with its endpoint.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::command::{
-    Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Tag, Told, Weighing,
+    Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Weighing,
 };
 use crate::clock::Moment;
 use crate::config::{self, Choice, Discovery};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
+
+mod reconfigure;
+mod told;
 
 /// How long an expired backend stays in the set, out of the rotation: long enough to be seen, and
 /// to come back with what was measured about it.
@@ -100,9 +100,7 @@ impl Set {
             choice: config.algorithm,
             algorithm: None,
             configured,
-            registry: config
-                .discovery
-                .map(|Discovery::Registry { max_backends }| max_backends),
+            registry: registry(config),
             registered: BTreeMap::new(),
             wishes: HashMap::new(),
         }
@@ -139,40 +137,6 @@ impl Set {
     /// When a registered backend is out of the rotation, and when that is looked at.
     pub(super) fn deadlines(&self, id: &str) -> Option<(Moment, Moment)> {
         self.registered.get(id).map(|one| (one.deadline, one.look))
-    }
-
-    /// What the operator wants the upstream to choose by, where that is not as configured.
-    pub(super) const fn algorithm(&self) -> Option<Choice> {
-        self.algorithm
-    }
-
-    /// Makes it choose by this; `None` is as configured.
-    pub(super) fn steer(&mut self, algorithm: Option<Choice>) -> Effect {
-        let before = std::mem::replace(&mut self.algorithm, algorithm);
-        Effect::rebuild_if(before != algorithm)
-    }
-
-    /// What was said about the upstream.
-    pub(super) fn told(&self) -> Told {
-        Told {
-            tag: self.tag(),
-            configured: self.choice,
-            algorithm: self.algorithm,
-            backends: self.records(),
-        }
-    }
-
-    /// Stands for all of it that a write can change.
-    pub(super) fn tag(&self) -> Tag {
-        let mut hash = Xxh3::new();
-        let algorithms = [Some(self.choice), self.algorithm];
-        algorithms.map(|one| one.map(Choice::name)).hash(&mut hash);
-        for one in self.resolved() {
-            (&one.name, one.address, one.backend.weight).hash(&mut hash);
-            let wish = self.wishes.get(&one.name).copied().unwrap_or_default();
-            (wish.weight, wish.mode).hash(&mut hash);
-        }
-        Tag(hash.finish())
     }
 
     /// What was said about each backend.
@@ -375,6 +339,12 @@ impl Set {
     pub(super) fn next_look(&self) -> Option<Moment> {
         self.registered.values().map(|one| one.look).min()
     }
+}
+
+/// The most backends that may register; `None` where the upstream takes none.
+fn registry(config: &config::Upstream) -> Option<usize> {
+    let registry = |Discovery::Registry { max_backends }| max_backends;
+    config.discovery.map(registry)
 }
 
 /// The address to use: the one in use where it is still right, or cannot be looked up now.

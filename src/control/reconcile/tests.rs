@@ -75,7 +75,7 @@ pub(in crate::control) fn heir(inherited: &Inherited) -> (Reconciler<usize>, Com
     let lasting = Lasting {
         metrics: Arc::new(Metrics::new()),
         journal: Journal::default(),
-        signer: Arc::new(Signer::new(None, [7; 32])),
+        random: [7; 32],
         seed: 1,
     };
     Reconciler::new(origin, lasting, inherited, NOW)

@@ -21,11 +21,13 @@ use crate::config;
 use super::metrics::Counter;
 use super::outcome::{Description, Handles, Outcome};
 use entry::Entry;
+use settings::Settings;
 use sink::Sink;
 use writer::{Message, Writer};
 
 mod entry;
 mod format;
+mod settings;
 mod sink;
 mod writer;
 
@@ -42,7 +44,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct AccessLog {
     queue: SyncSender<Message>,
-    sample: f64,
+    settings: Arc<Settings>,
     dropped: Arc<Counter>,
     closing: Arc<AtomicBool>,
     /// The writer and what tells its end, until closed.
@@ -73,9 +75,10 @@ impl AccessLog {
         entries: Receiver<Message>,
     ) -> io::Result<(Self, Writer)> {
         let closing = Arc::new(AtomicBool::new(false));
+        let settings = Arc::new(Settings::of(config));
         let writer = Writer {
             queue: entries,
-            format: config.format,
+            settings: Arc::clone(&settings),
             sink: Sink::open(&config.path)?,
             dropped: Arc::clone(&dropped),
             closing: Arc::clone(&closing),
@@ -83,7 +86,7 @@ impl AccessLog {
         };
         let log = Self {
             queue,
-            sample: config.sample.ratio(),
+            settings,
             dropped,
             closing,
             writer: Mutex::new(None),
@@ -95,9 +98,13 @@ impl AccessLog {
     /// [0, 1) and asked for only when the sample is partial; errors of ours and
     /// backends' (5xx) are always logged.
     pub fn wants(&self, status: StatusCode, draw: impl FnOnce() -> f64) -> bool {
-        self.sample >= 1.0
-            || status.is_server_error()
-            || (self.sample > 0.0 && draw() < self.sample)
+        let sample = self.settings.sample();
+        sample >= 1.0 || status.is_server_error() || (sample > 0.0 && draw() < sample)
+    }
+
+    /// Takes over format and sample of another configuration; the destination stays.
+    pub fn adapt(&self, config: &config::AccessLog) {
+        self.settings.set(config);
     }
 
     /// Queues the line of one request; drops and counts it when the queue is full.

@@ -12,11 +12,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::{self, Moment};
-use crate::config::LogFormat;
 use crate::observe::metrics::Counter;
 
 use super::entry::Entry;
 use super::format::{self, Anchor};
+use super::settings::Settings;
 use super::sink::{Loss, Sink};
 
 /// How long lines gather before they are written.
@@ -40,7 +40,7 @@ pub(super) enum Message {
 /// The writing end.
 pub(super) struct Writer {
     pub(super) queue: Receiver<Message>,
-    pub(super) format: LogFormat,
+    pub(super) settings: Arc<Settings>,
     pub(super) sink: Sink,
     pub(super) dropped: Arc<Counter>,
     /// Set when what is queued is all that will be written.
@@ -71,13 +71,14 @@ impl Writer {
     /// Writes what is queued; `true` when that was nothing.
     fn drain(&mut self, first: Option<Message>, lines: &mut Vec<u8>) -> bool {
         let mut anchor = anchor();
+        let format = self.settings.format();
         let mut quiet = true;
         let mut next = first.map_or_else(|| self.queue.try_recv(), Ok);
         loop {
             match next {
                 Ok(Message::Entry(entry)) => {
                     quiet = false;
-                    format::append(self.format, &entry, &anchor, lines);
+                    format::append(format, &entry, &anchor, lines);
                     if lines.len() >= BATCH_BYTES {
                         self.write(lines, anchor.moment);
                         anchor = self::anchor();

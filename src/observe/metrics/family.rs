@@ -129,6 +129,8 @@ families! {
         "Whether the configuration was valid when it was last loaded (1) or not (0).";
     ConfigReloadTimestamp: Kind::Gauge, "evenkeel_config_last_reload_timestamp_seconds", [],
         "Unix time at which a valid configuration was last loaded.";
+    ConfigReloads: Kind::Counter, "evenkeel_config_reloads_total", ["result"],
+        "Configurations that were to replace the running one, by what became of them: applied or refused.";
     BuildInfo: Kind::Gauge, "evenkeel_build_info", ["version"],
         "Always 1; the label names the version.";
     ProcessCpu: Kind::Counter, "process_cpu_seconds_total", [],
@@ -170,7 +172,7 @@ const LABELS: &str = "
 | `code` | the status, 100 to 599; anything else is `other` |
 | `code_class` | `1xx` to `5xx`, or `other`; for a backend also `failed` (no response: not connected, reset, timed out) and `cancelled` (the client left first) |
 | `reason` | of a reject: the word in `X-Evenkeel-Reason`; of a pick or a retry: what decided it; beyond 16 words `other` |
-| `result` | `passed`, `refused` (nobody listens at the backend's port), `timeout`, `failed` |
+| `result` | of a check: `passed`, `refused` (nobody listens at the backend's port), `timeout`, `failed`; of a reload: `applied`, `refused` |
 | `state` | `up`, `down` |
 | `algorithm` | the names the configuration accepts |
 | `direction` | `in` (from the client), `out` (to the client) |

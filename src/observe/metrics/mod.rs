@@ -145,6 +145,12 @@ impl Metrics {
         }
     }
 
+    /// Exposes the series of a backend no more: it has left. Asked for again, they begin at 0.
+    pub fn forget_backend(&self, upstream: &str, name: &str) {
+        let key = (upstream.to_owned(), name.to_owned());
+        self.store.backends.forget(&key);
+    }
+
     /// The count of access log lines lost, for the log to add to.
     #[must_use]
     pub fn access_log_dropped(&self) -> Arc<Counter> {
@@ -159,6 +165,11 @@ impl Metrics {
     /// A valid configuration was loaded, at this Unix time.
     pub fn config_loaded(&self, unix_seconds: f64) {
         self.store.config_loaded(unix_seconds);
+    }
+
+    /// Another configuration was loaded in the place of the one before, at this Unix time.
+    pub fn config_reloaded(&self, unix_seconds: f64) {
+        self.store.config_reloaded(unix_seconds);
     }
 
     /// A configuration was refused; the one before it stays in force.

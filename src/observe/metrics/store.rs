@@ -51,6 +51,11 @@ impl<K: Ord + Clone, H> Held<K, H> {
         handle
     }
 
+    /// Exposes `key` no more; whoever holds its handle goes on counting in vain.
+    pub(super) fn forget(&self, key: &K) {
+        lock(&self.0).by_key.remove(key);
+    }
+
     /// Forgets the keys nobody holds and returns the others.
     pub(super) fn held(&self) -> Vec<(K, Arc<H>)> {
         let mut held = Vec::new();
@@ -92,6 +97,8 @@ pub(super) struct Store {
     /// By upstream and backend.
     pub(super) backends: Held<(String, String), BackendMetrics>,
     pub(super) access_log_dropped: Arc<Counter>,
+    applied: Counter,
+    refused: Counter,
     live: Mutex<Option<LiveSource>>,
     load: Mutex<Load>,
 }
@@ -106,6 +113,8 @@ impl Store {
             upstreams: Held::new(),
             backends: Held::new(),
             access_log_dropped: Arc::new(Counter::new()),
+            applied: Counter::new(),
+            refused: Counter::new(),
             live: Mutex::new(None),
             load: Mutex::new(Load::default()),
         }
@@ -122,8 +131,14 @@ impl Store {
         };
     }
 
+    pub(super) fn config_reloaded(&self, unix_seconds: f64) {
+        self.config_loaded(unix_seconds);
+        self.applied.inc();
+    }
+
     pub(super) fn config_refused(&self) {
         lock(&self.load).valid = Some(false);
+        self.refused.inc();
     }
 
     pub(super) fn collect(&self) -> Page {
@@ -172,6 +187,10 @@ impl Store {
         if let Some(at) = load.unix_seconds {
             page.number(Family::ConfigReloadTimestamp, &[], at);
         }
+        let reloads = [("applied", &self.applied), ("refused", &self.refused)];
+        for (result, count) in reloads {
+            page.counter(Family::ConfigReloads, &[result], count.get());
+        }
         process::collect(page);
     }
 }
@@ -187,6 +206,16 @@ mod tests {
         first.inc();
         assert_eq!(held.get("a", Counter::new).get(), 1);
         drop(first);
+        assert_eq!(held.get("a", Counter::new).get(), 0);
+    }
+
+    #[test]
+    fn a_forgotten_key_is_exposed_no_more_and_begins_anew() {
+        let held = Held::new();
+        let first = held.get("a", Counter::new);
+        first.inc();
+        held.forget(&"a");
+        assert!(held.held().is_empty());
         assert_eq!(held.get("a", Counter::new).get(), 0);
     }
 

@@ -187,6 +187,56 @@ impl Evenkeel {
         self.wait_for_listeners();
     }
 
+    /// Puts another configuration into the file, as an editor does: by renaming a new one over it.
+    /// `@name@` stands for what it stood for at the start.
+    pub(crate) fn rewrite(&self, yaml: &str) {
+        let mut text = String::new();
+        for (index, part) in yaml.split('@').enumerate() {
+            if index % 2 == 0 {
+                text.push_str(part);
+            } else {
+                text.push_str(&self.address(part).to_string());
+            }
+        }
+        if !text.lines().any(|line| line.starts_with("admin:")) {
+            text.push('\n');
+            text.push_str(OFF);
+        }
+        let new = self.folder.join("new.yaml");
+        std::fs::write(&new, text).expect("the build folder is writable");
+        std::fs::rename(&new, &self.config).expect("the build folder is writable");
+    }
+
+    /// Reloads so far: those that were taken, and those that were refused.
+    pub(crate) fn reloads(&self) -> (f64, f64) {
+        let scrape = self.metrics();
+        let count = |result| scrape.sum("evenkeel_config_reloads_total", &[("result", result)]);
+        (count("applied"), count("refused"))
+    }
+
+    /// Rewrites the file and returns when what it says is in force.
+    #[track_caller]
+    pub(crate) fn reload(&self, yaml: &str) {
+        assert!(self.try_reload(yaml), "refused\n{}", self.process.stderr());
+    }
+
+    /// Rewrites the file, which must be another than before; whether it was taken.
+    #[track_caller]
+    pub(crate) fn try_reload(&self, yaml: &str) -> bool {
+        let before = self.reloads();
+        self.rewrite(yaml);
+        let after = eventually("the file is noticed", || {
+            let now = self.reloads();
+            (now != before).then_some(now)
+        });
+        after.0 > before.0
+    }
+
+    /// The configuration file.
+    pub(crate) fn config_file(&self) -> &Path {
+        &self.config
+    }
+
     fn wait_for_listeners(&self) {
         for (name, port) in self.ports.iter() {
             let up = within(PATIENCE, || {

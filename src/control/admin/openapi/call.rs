@@ -98,6 +98,22 @@ impl Call {
         ])
     }
 
+    /// It takes a configuration.
+    pub(super) fn yaml(mut self) -> Self {
+        let schema = json!({ "type": "string", "contentMediaType": "application/yaml" });
+        self.body = Some(json!({
+            "required": true,
+            "description": "A configuration file, at most 1 MiB.",
+            "content": { "application/yaml": { "schema": schema } },
+        }));
+        self.refuses(&[
+            Code::InvalidRequest,
+            Code::LateBody,
+            Code::BrokenBody,
+            Code::UnsupportedMediaType,
+        ])
+    }
+
     /// It answers with JSON.
     pub(super) fn answers(self, status: StatusCode, description: &str, schema: &Value) -> Self {
         self.answers_with(
@@ -115,11 +131,7 @@ impl Call {
             StatusCode::OK,
             json!({
                 "description": description,
-                "headers": { "ETag": {
-                    "description": "Stands for everything about it that a write can change.",
-                    "required": true,
-                    "schema": { "type": "string", "pattern": "^\"[0-9a-f]{16}\"$" },
-                } },
+                "headers": { "ETag": etag("Stands for everything about it that a write can change.") },
                 "content": { "application/json": { "schema": schema } },
             }),
         )
@@ -162,4 +174,13 @@ pub(super) fn query(name: &str, description: &str, schema: &Value) -> Value {
 /// The schema of a duration.
 pub(super) fn duration() -> Value {
     json!({ "type": "string", "pattern": DURATION })
+}
+
+/// The header `ETag`.
+pub(super) fn etag(description: &str) -> Value {
+    json!({
+        "description": description,
+        "required": true,
+        "schema": { "type": "string", "pattern": "^\"[0-9a-f]{16}\"$" },
+    })
 }

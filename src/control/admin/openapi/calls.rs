@@ -4,11 +4,13 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::Schemas;
-use super::call::{Call, duration, query};
+use super::call::{Call, duration, etag, query};
 use crate::control::admin::code::Code;
 use crate::control::admin::{events, input, ready, status, view, write};
+use crate::control::reload::Plan;
 use crate::control::timeline::{Entry, KEPT};
 
+const CONFIG: &str = "/api/v1/config";
 const UPSTREAM: &str = "/api/v1/upstreams/{upstream}";
 const BACKEND: &str = "/api/v1/upstreams/{upstream}/backends/{backend}";
 const HEARTBEAT: &str = "/api/v1/upstreams/{upstream}/backends/{backend}/heartbeat";
@@ -17,6 +19,7 @@ const HEARTBEAT: &str = "/api/v1/upstreams/{upstream}/backends/{backend}/heartbe
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Call> {
     let mut calls = vec![livez(schemas), readyz(schemas), status(schemas)];
     calls.extend([events(schemas), upstreams(schemas), upstream(schemas)]);
+    calls.extend([config(), replace(schemas), plan(schemas), reload(schemas)]);
     calls.extend([change_upstream(schemas), change_backend(schemas)]);
     calls.extend([register(schemas), leave(), openapi()]);
     calls
@@ -120,6 +123,48 @@ fn upstream(schemas: &mut Schemas) -> Call {
     )
     .answers_tagged("How it is.", &one)
     .refuses(&[Code::InvalidRequest, Code::UnknownUpstream, Code::Ending])
+}
+
+fn config() -> Call {
+    let yaml = json!({ "type": "string", "contentMediaType": "application/yaml" });
+    Call::new("get", CONFIG, "config", "The configuration in force")
+        .says("As it was written, but with `<masked>` where secrets are.")
+        .answers_with(
+            StatusCode::OK,
+            json!({
+                "description": "The file.",
+                "headers": { "ETag": etag("Stands for the text.") },
+                "content": { "application/yaml": { "schema": yaml } },
+            }),
+        )
+        .refuses(&[Code::NoConfigFile])
+}
+
+fn replace(schemas: &mut Schemas) -> Call {
+    let plan = schemas.written::<Plan>();
+    Call::new("put", CONFIG, "replaceConfig", "Goes over to another configuration")
+        .says("The file stays as it is; the next change of it, or the next reload, goes over to what it says.")
+        .yaml()
+        .conditional()
+        .answers_tagged("What changed.", &plan)
+        .refuses(&[Code::NoConfigFile, Code::InvalidConfig, Code::Ending])
+}
+
+fn plan(schemas: &mut Schemas) -> Call {
+    let plan = schemas.written::<Plan>();
+    Call::new("post", "/api/v1/config/plan", "planConfig", "What another configuration would change")
+        .says("Nothing is changed.")
+        .yaml()
+        .answers(StatusCode::OK, "What it would change.", &plan)
+        .refuses(&[Code::NoConfigFile, Code::InvalidConfig, Code::Ending])
+}
+
+fn reload(schemas: &mut Schemas) -> Call {
+    let plan = schemas.written::<Plan>();
+    Call::new("post", "/api/v1/reload", "reload", "Reads the file again and goes over to what it says")
+        .conditional()
+        .answers_tagged("What changed.", &plan)
+        .refuses(&[Code::InvalidRequest, Code::NoConfigFile, Code::InvalidConfig, Code::Ending])
 }
 
 fn change_upstream(schemas: &mut Schemas) -> Call {

@@ -7,7 +7,7 @@ const START: Moment = Moment::from_micros(1_000_000_000);
 const TTL: Duration = Duration::from_secs(10);
 
 /// Two configured backends, and room for three that register.
-fn set() -> Set {
+pub(super) fn set() -> Set {
     let config = config(Some(3));
     Set::new(&config.upstreams[0], resolved_backends(&config).remove(0))
 }
@@ -20,7 +20,7 @@ fn names(set: &Set) -> Vec<String> {
     set.resolved().into_iter().map(|one| one.name).collect()
 }
 
-fn weight(set: &Set, id: &str) -> u32 {
+pub(super) fn weight(set: &Set, id: &str) -> u32 {
     let found = set.resolved().into_iter().find(|one| one.name == id);
     found.expect("it is there").backend.weight
 }
