@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::page::{Page, row};
-use crate::support::deadline::{PATIENCE, Stopwatch, within};
-use crate::support::{Demo, Evenkeel, OpenLoop, Setup};
+use crate::support::deadline::{PATIENCE, Stopwatch, wait_until, within};
+use crate::support::{Backend, Demo, Evenkeel, OpenLoop, Setup};
 
 /// What the page promises, from the kill of a backend to its word on the screen.
 const NOTICED: Duration = Duration::from_secs(2);
@@ -65,6 +65,33 @@ fn the_traffic_is_shown_by_backend() {
     let drawn = page.run(drawn, &[json!(line)]);
     assert!(drawn.as_u64() > Some(5), "{drawn}");
     load.stop();
+}
+
+#[test]
+fn a_refused_configuration_is_an_alarm_until_a_good_one_comes() {
+    let backend = Backend::named("a");
+    let setup = Setup::new(&[&backend]).admin("");
+    let evenkeel = setup.start();
+    let page = Page::live(evenkeel.admin());
+    page.wait_for_text("#facts", "none since the start");
+    let good = setup.yaml();
+    let bad = good.replace("upstream: main", "upstream: mian");
+    assert!(!evenkeel.try_reload(&bad), "there is no `mian`");
+    page.wait_for_text("#banners", "The last reload was refused");
+    page.wait_for_text("#banners li", "mian");
+    page.wait_for_text("#events", "Reload refused");
+    page.wait_for_text("#facts", "refused");
+    assert_eq!(page.state_of(backend.address()), "up");
+    let address = format!("address: \"{}\"", backend.address());
+    let better = good.replace(&address, &format!("{address}, weight: 3"));
+    evenkeel.reload(&better.replace("workers: 2", "workers: 1"));
+    page.wait_for_text(&format!("{} .c-share", row(backend.address())), "weight 3");
+    page.wait_for_text("#events li:first-child", "Reloaded");
+    page.wait_for_text("#banners", "only after an upgrade");
+    page.wait_for_text("#banners li", "workers");
+    assert!(!page.text("#banners").contains("refused"));
+    evenkeel.reload(&better);
+    wait_until("all alarms are over", || page.text("#banners").is_empty());
 }
 
 #[test]

@@ -141,8 +141,7 @@ fn hostile(admin: SocketAddr) -> Backend {
         "name": MARKUP, "algorithm": text, "algorithm_configured": text, "algorithms": [text], "backends": [backend],
     }] });
     let reload = json!({ "at": 1, "trigger": text, "ok": false, "errors": [text] });
-    let config =
-        json!({ "hash": text, "path": text, "last_reload": reload, "needs_upgrade": [text] });
+    let config = json!({ "hash": text, "path": text, "last_reload": reload, "needs_upgrade": [{ "what": text, "path": text, "detail": text }] });
     let status = json!({ "version": text, "started": 1, "uptime": 1, "config": config, "traffic": {}, "health": text });
     let event = |id: u64, kind: &str| {
         let event = json!({

@@ -98,12 +98,13 @@ export class Headline {
     setText(this.#facts.get('Version'), status.version ?? NONE);
     setText(this.#facts.get('Up for'), stretch(status.uptime));
     const hash = typeof config.hash === 'string' ? config.hash : null;
-    setText(this.#facts.get('Configuration'), [config.path?.split('/').at(-1), hash?.slice(0, 8)].filter(Boolean).join(' · ') || NONE);
+    setText(this.#facts.get('Configuration'), [config.replaced ? 'through the API' : config.path?.split('/').at(-1), hash?.slice(0, 8)].filter(Boolean).join(' · ') || NONE);
     setAttribute(this.#facts.get('Configuration'), 'title', [config.path, hash].filter(Boolean).join('\n') || null);
     const reload = config.last_reload;
     const at = epoch(reload?.at ?? config.loaded_at);
     const parts = [reload?.ok === false ? 'refused' : null, known(at) ? ago(now - at) : null, by(reload?.trigger)];
-    setText(this.#facts.get('Last reload'), reload ? parts.filter(Boolean).join(' ') : reload === null ? 'none since the start' : NONE);
+    const none = reload === null ? 'none since the start' : NONE;
+    setText(this.#facts.get('Last reload'), reload ? parts.filter(Boolean).join(' ') : none);
     setAttribute(this.#facts.get('Last reload'), 'title', known(at) ? calendar(at) : null);
   }
 
@@ -118,8 +119,14 @@ export class Headline {
     }
     const waiting = Array.isArray(config.needs_upgrade) ? config.needs_upgrade : [];
     const text = waiting.length ? 'Loaded, but in force only after an upgrade of the process:' : null;
-    banner('upgrade', 'warn', text, waiting);
+    banner('upgrade', 'warn', text, waiting.map(change));
   }
+}
+
+/** A change in a line. */
+function change(one) {
+  if (typeof one === 'string') return one;
+  return `${one.what ?? ''} ${one.path ?? ''}${one.detail ? `: ${one.detail}` : ''}`.trim();
 }
 
 /**
