@@ -67,12 +67,10 @@ static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
         hash.update(asset.content);
     }
     let digest = hash.finalize();
-    let hex: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    HeaderValue::try_from(format!("\"{hex}\"")).expect("hexadecimal digits are visible ASCII")
+    let number = digest.iter().take(8);
+    let number = number.fold(0u64, |all, &byte| (all << 8) | u64::from(byte));
+    let tag = format!("\"{number:016x}\"");
+    HeaderValue::try_from(tag).expect("hexadecimal digits are visible ASCII")
 });
 
 /// The page's files.
@@ -115,7 +113,7 @@ fn holds(list: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(list), Ok(tag)) = (list.to_str(), tag.to_str()) else {
         return false;
     };
-    let mut tags = list.split(',').map(|one| one.trim());
+    let mut tags = list.split(',').map(str::trim);
     tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 

@@ -26,7 +26,7 @@ export function rate(value) {
 export function percent(fraction) {
   if (!known(fraction)) return NONE;
   const value = fraction * 100;
-  const digits = value === 0 || value >= 10 ? 0 : value >= 0.1 ? 1 : 2;
+  const digits = value === 0 || value >= 9.95 ? 0 : value >= 0.1 ? 1 : 2;
   return `${value.toFixed(digits)}\u202f%`;
 }
 

@@ -195,8 +195,7 @@ class Row {
   }
 
   sample(backend) {
-    const value = backend.p50 ?? backend.latency;
-    this.samples.push(known(value) ? value : null);
+    this.samples.push(known(backend.p50) ? backend.p50 : null);
     if (this.samples.length > PLACES) this.samples.shift();
   }
 
@@ -209,7 +208,7 @@ class Row {
     setText(this.rate, known(backend.requests_per_second) ? `${rate(backend.requests_per_second)}\u202f/s` : NONE);
     const failing = backend.errors_per_second > 0;
     setText(this.errors, failing ? `${rate(backend.errors_per_second)}\u202f/s fail` : '');
-    setText(this.p50, latency(backend.p50 ?? backend.latency));
+    setText(this.p50, latency(backend.p50));
     setText(this.p99, latency(backend.p99));
     for (const node of [this.slash, this.p99]) show(node, known(backend.p99));
     this.spark.update(this.samples, PLACES, top, latency);
