@@ -4,6 +4,7 @@
 
 mod admin_api;
 mod balancing;
+mod dashboard;
 mod draining;
 mod explain;
 mod forwarding;

@@ -2,6 +2,7 @@
 //!
 //! | call | what it does |
 //! |---|---|
+//! | `GET /` | the [dashboard](page) |
 //! | `GET /livez` | 200 while the process runs |
 //! | `GET /readyz` | 200, or 503 with reasons |
 //! | `GET /api/v1/status` | how the process is, in one sentence and some numbers |
@@ -50,6 +51,7 @@ mod headline;
 pub mod inherit;
 mod input;
 mod openapi;
+mod page;
 mod ready;
 mod round;
 mod status;
@@ -109,6 +111,7 @@ where
         .route("/livez", get(ready::livez))
         .route("/readyz", get(ready::readyz::<T>))
         .merge(guarded)
+        .merge(page::router())
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(api)

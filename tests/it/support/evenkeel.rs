@@ -175,6 +175,18 @@ impl Evenkeel {
         Process::spawn(&self.config, &["--upgrade"], &[])
     }
 
+    /// `kill -9`: nothing is finished, nobody is told.
+    pub(crate) fn kill(&self) {
+        self.process.signal("KILL");
+        wait_until("it is dead", || self.process.has_exited());
+    }
+
+    /// Runs again, with the same configuration on the same ports.
+    pub(crate) fn restart(&mut self) {
+        self.process = Process::spawn(&self.config, &[], &[]);
+        self.wait_for_listeners();
+    }
+
     /// Puts another configuration into the file, as an editor does: by renaming a new one over it.
     /// `@name@` stands for what it stood for at the start.
     pub(crate) fn rewrite(&self, yaml: &str) {
@@ -369,13 +381,14 @@ impl Process {
         Self::of(command)
     }
 
-    fn of(mut command: Command) -> Self {
+    /// Runs any program.
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary was built for this test");
+            .expect("the program is there: the binary was built for this test");
         let stdout = collect(child.stdout.take().expect("stdout is piped"));
         let stderr = collect(child.stderr.take().expect("stderr is piped"));
         Self {
@@ -507,7 +520,8 @@ fn with_ports(yaml: &str) -> (String, BTreeMap<String, Port>) {
     (text, ports)
 }
 
-fn private_folder() -> PathBuf {
+/// An empty folder that nobody else has.
+pub(crate) fn private_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("it-{}-{number}", std::process::id());

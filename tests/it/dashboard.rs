@@ -1,0 +1,8 @@
+//! The dashboard in a real browser: Chromium without a screen, driven over the `WebDriver` protocol.
+
+mod acting;
+mod driver;
+mod following;
+mod looks;
+mod page;
+mod token;
