@@ -109,12 +109,7 @@ impl Server {
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
         let (mut pingora, inherited) = pingora(&config, &options)?;
-        let lasting = Lasting {
-            metrics: Arc::clone(&metrics),
-            journal: journal.clone(),
-            random: rand::random(),
-            seed: rand::random(),
-        };
+        let lasting = lasting(&metrics, &journal);
         let (reconciler, commands) = Reconciler::new(origin, lasting, &inherited, clock::now());
         let published = Arc::clone(reconciler.published());
         let connections = Arc::new(Connections::new(&config));
@@ -145,12 +140,8 @@ impl Server {
         let means = means(&reconciler, &metrics, connections, recorder, &timeline);
         let (reloader, reloads) = Reloader::new(means, &config, options.source);
         let seen = Seen {
-            timeline: Arc::clone(&timeline),
-            traffic: Arc::default(),
-            checks: Arc::clone(checks.latest()),
             decisions,
-            connections: Box::new(move || clients.total()),
-            reloads: Some(reloads.clone()),
+            ..seen(&timeline, &checks, clients, &reloads)
         };
         let parts = admin::Parts {
             reconciler,
@@ -197,6 +188,32 @@ impl Server {
         });
         tracing::info!("stopped");
         self.closing.close();
+    }
+}
+
+fn lasting(metrics: &Arc<Metrics>, journal: &Journal) -> Lasting {
+    Lasting {
+        metrics: Arc::clone(metrics),
+        journal: journal.clone(),
+        random: rand::random(),
+        seed: rand::random(),
+    }
+}
+
+/// Where the admin API looks.
+fn seen(
+    timeline: &Arc<Timeline>,
+    checks: &HealthChecks<Transport>,
+    connections: Arc<Connections>,
+    reloads: &Reloads,
+) -> Seen {
+    Seen {
+        timeline: Arc::clone(timeline),
+        traffic: Arc::default(),
+        checks: Arc::clone(checks.latest()),
+        connections: Box::new(move || connections.total()),
+        reloads: Some(reloads.clone()),
+        ..Seen::default()
     }
 }
 

@@ -145,7 +145,7 @@ fn trouble(standing: Standing, pool: &Pool, evidence: Evidence<'_>) -> String {
     // What was done on purpose is no news; of the rest, the latest is.
     others.sort_by_key(|backend| (rank(backend.state), backend.since));
     let told = others.iter().take(BACKENDS_TOLD);
-    clauses.extend(told.map(|backend| cause(backend, evidence(name, &backend.id))));
+    clauses.extend(told.map(|backend| cause(backend, evidence(name, &backend.id).as_deref())));
     let more = others.len().saturating_sub(BACKENDS_TOLD);
     if more > 0 {
         clauses.push(format!("and {more} more"));
@@ -211,7 +211,7 @@ fn tiers(pool: &Pool) -> [Tier; 2] {
 }
 
 /// What is the matter with a backend.
-fn cause(backend: &Backend, evidence: Option<String>) -> String {
+fn cause(backend: &Backend, evidence: Option<&str>) -> String {
     let since = span(backend.since);
     let id = if backend.backup {
         format!("backup {}", backend.id)
@@ -232,7 +232,7 @@ fn cause(backend: &Backend, evidence: Option<String>) -> String {
         (State::Suspect, _) => format!("gets less for {since}"),
         (State::Up, _) => return format!("{id} up"),
     };
-    let why = evidence.as_deref().unwrap_or(match backend.reason {
+    let why = evidence.unwrap_or(match backend.reason {
         Reason::Healthy => return format!("{id} {how}"),
         Reason::SlowStart => "it came back a moment ago",
         Reason::Latency => "it is slower than its peers",

@@ -12,7 +12,7 @@ use crate::observe::metrics::Metrics;
 use crate::snapshot::Parts;
 use crate::state::State;
 use crate::upstream::sticky::Signer;
-use crate::upstream::{Journal, Member, Resolved};
+use crate::upstream::{CheckFailure, Journal, Member, Resolved};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_hours(1);

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::Schemas;
 use super::call::{Call, duration, etag, query};
+use super::schemas::Schemas;
 use crate::control::admin::code::Code;
 use crate::control::admin::{events, explain, input, ready, status, view, write};
 use crate::control::explain::Report;
