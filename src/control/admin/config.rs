@@ -20,6 +20,10 @@ use crate::control::reload::{Change, Plan, Rejected, Reloads, Status};
 
 /// The configuration in force.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the keys of the JSON, which knows no name of this struct"
+)]
 pub(super) struct Loaded {
     /// Stands for its text.
     hash: String,
