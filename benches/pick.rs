@@ -25,7 +25,7 @@ fn settings(algorithm: Algorithm) -> config::Upstream {
         algorithm: config::Choice::Fixed(algorithm),
         hash_key: HashKey::ClientIp,
         backends: Vec::new(),
-        discovery: None,
+        discovery: evenkeel::config::Discovery::default(),
         sticky: None,
         max_in_flight_per_backend: 1_024,
         queue: config::Queue {

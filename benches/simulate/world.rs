@@ -398,7 +398,7 @@ fn settings(scenario: &Scenario, algorithm: Choice, outliers: bool) -> config::U
         algorithm,
         hash_key: HashKey::ClientIp,
         backends: Vec::new(),
-        discovery: None,
+        discovery: evenkeel::config::Discovery::default(),
         sticky: None,
         max_in_flight_per_backend: scenario.cap,
         queue: config::Queue {

@@ -7,8 +7,7 @@ use clap::Args;
 
 use super::sample::{BadSample, Decision, Outcome, Routed, Sample};
 use crate::config::{
-    Action, ActiveCheck, Algorithm, Backend, Choice, Config, Discovery, HashKey, Probe, Split,
-    Upstream,
+    Action, ActiveCheck, Algorithm, Backend, Choice, Config, HashKey, Probe, Split, Upstream,
 };
 use crate::route::{RouteMatch, Router};
 
@@ -146,18 +145,22 @@ fn print_upstream(upstream: &Upstream, out: &mut impl Write) -> io::Result<()> {
     if let Some(check) = &upstream.health.active {
         writeln!(out, "  checked   by {}", checked_by(check))?;
     }
-    if upstream.backends.is_empty() && upstream.discovery.is_none() {
+    if upstream.backends.is_empty() && !upstream.discovery.is_some() {
         return writeln!(out, "  no backends");
     }
     let width = upstream.backends.iter().map(|one| one.address.len()).max();
     for backend in &upstream.backends {
         print_backend(backend, width.unwrap_or_default(), out)?;
     }
-    if let Some(Discovery::Registry { max_backends }) = upstream.discovery {
+    if let Some(max_backends) = upstream.discovery.registry {
         writeln!(
             out,
             "  backends  that register themselves, at most {max_backends}"
         )?;
+    }
+    for source in &upstream.discovery.sources {
+        let (id, max_backends) = (&source.id, source.max_backends);
+        writeln!(out, "  backends  of {id}, at most {max_backends}")?;
     }
     Ok(())
 }

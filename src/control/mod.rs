@@ -8,3 +8,4 @@ pub mod lifecycle;
 pub mod reconcile;
 mod serve;
 pub mod steward;
+pub mod timeline;

@@ -1,5 +1,6 @@
 //! The service that keeps the set of backends, and the API to it.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -15,7 +16,8 @@ use crate::proxy::Transport;
 
 /// Runs the reconciler and serves the admin API for as long as the process lives.
 pub(super) struct Admin {
-    endpoint: config::Admin,
+    /// `None` serves no API.
+    endpoint: Option<config::Admin>,
     lifecycle: Arc<Lifecycle>,
     /// Taken by the one start.
     parts: Mutex<Option<(Reconciler<Transport>, Commands)>>,
@@ -23,7 +25,7 @@ pub(super) struct Admin {
 
 impl Admin {
     pub(super) const fn new(
-        endpoint: config::Admin,
+        endpoint: Option<config::Admin>,
         reconciler: Reconciler<Transport>,
         commands: Commands,
         lifecycle: Arc<Lifecycle>,
@@ -37,8 +39,7 @@ impl Admin {
 
     /// Answers for as long as the process lives, the drain included, unless another one has taken
     /// over: heartbeats must reach the process that will be there.
-    async fn serve(&self, api: Api<Transport>) {
-        let address = self.endpoint.address;
+    async fn serve(&self, address: SocketAddr, api: Api<Transport>) {
         match bind::shared(address) {
             Ok(listener) => {
                 tracing::info!(%address, "admin: listening");
@@ -70,8 +71,16 @@ impl BackgroundService for Admin {
         };
         let published = Arc::clone(reconciler.published());
         let lifecycle = Arc::clone(&self.lifecycle);
-        let token = self.endpoint.token.clone();
-        let api = Api::new(published, commands.clone(), lifecycle, token);
-        tokio::join!(reconciler.run(), self.serve(api), self.hold(commands));
+        let Some(endpoint) = &self.endpoint else {
+            return reconciler.run().await;
+        };
+        let api = Api::new(
+            published,
+            commands.clone(),
+            lifecycle,
+            endpoint.token.clone(),
+        );
+        let serve = self.serve(endpoint.address, api);
+        tokio::join!(reconciler.run(), serve, self.hold(commands));
     }
 }

@@ -27,11 +27,12 @@ use pingora::services::listening::Service;
 use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::clock;
-use crate::config::{Config, Discovery};
-use crate::control::discovery;
+use crate::config::Config;
+use crate::control::discovery::{self, Sources};
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
-use crate::control::reconcile::{Inherited, Lasting, Origin, Reconciler};
+use crate::control::reconcile::{Inherited, Lasting, Origin, Reconciler, Sighting};
+use crate::control::timeline::Timeline;
 use crate::listen::{self, Connections, Frontend};
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
@@ -93,10 +94,14 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
-        let origin = origin(&config)?;
+        let (origin, sightings) = origin(&config)?;
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
         let (mut pingora, inherited) = pingora(&config, &options)?;
+        let inherited = Inherited {
+            sightings,
+            ..inherited
+        };
         let lasting = Lasting {
             metrics: Arc::clone(&metrics),
             journal: journal.clone(),
@@ -129,10 +134,12 @@ impl Server {
         };
         pingora.add_service(background_service("control", control));
         let lifecycle = Arc::new(Lifecycle::default());
-        if let Some(admin) = &config.admin {
-            let admin = Admin::new(admin.clone(), reconciler, commands, Arc::clone(&lifecycle));
-            pingora.add_service(background_service("admin", admin));
-        }
+        let (timeline, own) = (Arc::new(Timeline::default()), Arc::clone(&metrics));
+        let sources = Sources::new(Arc::clone(&published), commands.clone(), own, timeline);
+        pingora.add_service(background_service("discovery", sources));
+        let endpoint = config.admin.clone();
+        let admin = Admin::new(endpoint, reconciler, commands, Arc::clone(&lifecycle));
+        pingora.add_service(background_service("admin", admin));
         let oversight = Oversight::new(&published, &metrics, events);
         pingora.add_service(background_service("oversight", oversight));
         let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
@@ -184,23 +191,25 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Everything `config` names, looked up and read.
-fn origin(config: &Arc<Config>) -> Result<Origin<Transport>, StartError> {
+/// Everything `config` names, looked up and read, and what its sources see.
+fn origin(config: &Arc<Config>) -> Result<(Origin<Transport>, Vec<Sighting>), StartError> {
     let runtime = runtime().map_err(StartError::Runtime)?;
     let configured = runtime.block_on(discovery::resolve(&config.upstreams))?;
+    let sightings = runtime.block_on(discovery::first(&config.upstreams));
     let identities = config
         .upstreams
         .iter()
         .map(identity::load)
         .collect::<Result<Vec<_>, _>>()?;
     let own = Arc::clone(config);
-    Ok(Origin {
+    let origin = Origin {
         config: Arc::clone(config),
         configured,
         transports: Box::new(move |index, member| {
             Transport::new(&own.upstreams[index], &identities[index], member)
         }),
-    })
+    };
+    Ok((origin, sightings))
 }
 
 /// Pingora, with the sockets of the running process where they are taken over, and what that
@@ -252,10 +261,8 @@ fn pingora_conf(config: &Config, options: &Options) -> ServerConf {
         .upstreams
         .iter()
         .map(|upstream| {
-            let registered = upstream
-                .discovery
-                .map_or(0, |Discovery::Registry { max_backends }| max_backends);
-            upstream.max_idle_per_backend * (upstream.backends.len() + registered)
+            let backends = upstream.backends.len() + upstream.discovery.max_backends();
+            upstream.max_idle_per_backend * backends
         })
         .sum();
     let socket = options

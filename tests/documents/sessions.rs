@@ -153,6 +153,7 @@ documents! {
     readme "README.md";
     admin_api "docs/admin-api.md";
     contributing "CONTRIBUTING.md";
+    discovery "docs/discovery.md";
     getting_started "docs/getting-started.md";
     health "docs/health.md";
     operations "docs/operations.md";

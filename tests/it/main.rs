@@ -3,6 +3,7 @@
 //! Each module is a behaviour. Nothing needs a network, a fixed port or a set-up step.
 
 mod balancing;
+mod discovery;
 mod draining;
 mod forwarding;
 mod health;

@@ -51,8 +51,10 @@ pub(super) struct Backend {
     pub(super) ejections: u32,
     pub(super) backup: bool,
     pub(super) zone: Option<String>,
-    /// Who says that it is there: `configured` or `registered`.
+    /// Who says that it is there: `configured`, `registered` or `discovered`.
     pub(super) source: &'static str,
+    /// The source that found it; only of discovered ones.
+    pub(super) discovered_by: Option<String>,
     /// What it said itself; only of registered ones.
     pub(super) registration: Option<Registration>,
     pub(super) operator: Operator,
@@ -141,10 +143,12 @@ pub(super) fn backend<T>(
         ejections: status.ejections,
         backup: member.backup,
         zone: member.zone.clone(),
-        source: match record.lease {
-            Some(_) => "registered",
-            None => "configured",
+        source: match (&record.lease, &record.found_by) {
+            (Some(_), _) => "registered",
+            (None, Some(_)) => "discovered",
+            (None, None) => "configured",
         },
+        discovered_by: record.found_by.clone(),
         registration: record.lease.as_ref().map(|lease| registration(lease, now)),
         operator: operator(record, now),
     })

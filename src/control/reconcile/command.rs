@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::found::{Found, Sighting, Taken};
 use crate::clock::Moment;
 use crate::upstream::Mode;
 
@@ -87,13 +88,17 @@ pub struct Inherited {
     pub heartbeats: Vec<Heartbeat>,
     /// What the operator wants of backends.
     pub wishes: Vec<(Place, Change)>,
+    /// What sources have found.
+    pub sightings: Vec<Sighting>,
 }
 
 /// What was said about a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// How it registered; `None` when it stands in the configuration.
+    /// How it registered; `None` when it stands in the configuration or was found.
     pub lease: Option<Lease>,
+    /// The id of the source that found it; `None` when it registered or stands in the configuration.
+    pub found_by: Option<String>,
     /// The weight that the operator wants instead of its own.
     pub weight: Option<u32>,
     /// What else the operator wants.
@@ -131,6 +136,14 @@ pub enum Refusal {
     /// The backend stands in the configuration, which alone speaks for it.
     #[error("backend `{}` of upstream `{}` stands in the configuration file", .0.backend, .0.upstream)]
     Configured(Place),
+    /// The backend was found by a source, which alone speaks for it.
+    #[error("backend `{}` of upstream `{}` was found by {source_id}", .place.backend, .place.upstream)]
+    Discovered {
+        /// The backend.
+        place: Place,
+        /// The source.
+        source_id: String,
+    },
     /// Another backend of the upstream has the address.
     #[error("{address} is the address of backend `{holder}` already")]
     AddressTaken {
@@ -163,6 +176,7 @@ pub(super) enum Command {
     Amend(Place, Change, Answer<()>),
     Recall(String, Answer<Records>),
     Hold(Answer<()>),
+    Find(Sighting, Answer<Taken>),
 }
 
 pub(super) type Answer<A> = oneshot::Sender<Result<A, Refusal>>;
@@ -199,6 +213,22 @@ impl Commands {
     /// Nobody can renew here any more: registered backends stay in the rotation.
     pub async fn hold(&self) -> Result<(), Refusal> {
         self.ask(Command::Hold).await
+    }
+
+    /// Tells everything that a source sees; what it saw before and sees no more leaves the upstream,
+    /// and requests in flight to that are finished. A source that cannot be asked tells nothing.
+    pub async fn found(
+        &self,
+        upstream: &str,
+        source: &str,
+        found: Vec<Found>,
+    ) -> Result<Taken, Refusal> {
+        let sighting = Sighting {
+            upstream: upstream.to_owned(),
+            source: source.to_owned(),
+            found,
+        };
+        self.ask(|answer| Command::Find(sighting, answer)).await
     }
 
     async fn ask<A>(&self, command: impl FnOnce(Answer<A>) -> Command) -> Result<A, Refusal> {

@@ -28,9 +28,11 @@ use crate::snapshot::{Group, Parts, Published, Snapshot};
 use crate::upstream::sticky::Signer;
 use crate::upstream::{Journal, Member, Mode, Resolved};
 use command::{Answer, Command, QUEUE};
+pub use found::{Found, Sighting, Taken};
 use set::{Effect, Set};
 
 mod command;
+mod found;
 mod set;
 
 /// Commands taken at a time.
@@ -80,6 +82,7 @@ enum Reply {
     Reported(Answer<Reported>, Result<Reported, Refusal>),
     Done(Answer<()>, Result<(), Refusal>),
     Recalled(Answer<Records>, Result<Records, Refusal>),
+    Taken(Answer<Taken>, Result<Taken, Refusal>),
 }
 
 /// What the live state must hear about.
@@ -176,6 +179,7 @@ impl<T> Reconciler<T> {
                 Reply::Reported(answer, result) => drop(answer.send(result)),
                 Reply::Done(answer, result) => drop(answer.send(result)),
                 Reply::Recalled(answer, result) => drop(answer.send(result)),
+                Reply::Taken(answer, result) => drop(answer.send(result)),
             }
         }
     }
@@ -211,6 +215,11 @@ impl<T> Reconciler<T> {
                 let records = found.map(|upstream| self.sets[upstream].records());
                 (Reply::Recalled(answer, records), Effect::None)
             }
+            Command::Find(sighting, answer) => {
+                let result = self.find(sighting);
+                let effect = result.as_ref().map_or(Effect::None, |(_, effect)| *effect);
+                (Reply::Taken(answer, result.map(|(taken, _)| taken)), effect)
+            }
             Command::Hold(answer) => {
                 for (upstream, set) in self.sets.iter_mut().enumerate() {
                     let held = set.hold(now).into_iter();
@@ -223,6 +232,11 @@ impl<T> Reconciler<T> {
                 done(answer, Ok(Effect::None))
             }
         }
+    }
+
+    fn find(&mut self, sighting: Sighting) -> Result<(Taken, Effect), Refusal> {
+        let upstream = position(&self.origin.config, &sighting.upstream)?;
+        Ok(self.sets[upstream].find(&sighting.source, sighting.found))
     }
 
     fn change<R>(
@@ -325,6 +339,16 @@ fn inherit(inherited: &Inherited, config: &Config, sets: &mut [Set], now: Moment
         let taken = position(config, &place.upstream)
             .and_then(|upstream| sets[upstream].report(heartbeat, now).map(|_| upstream));
         note(place, About::Deadline, taken);
+    }
+    for Sighting {
+        upstream,
+        source,
+        found,
+    } in &inherited.sightings
+    {
+        if let Ok(upstream) = position(config, upstream) {
+            sets[upstream].find(source, found.clone());
+        }
     }
     for (place, change) in &inherited.wishes {
         let known = position(config, &place.upstream).inspect(|&upstream| {

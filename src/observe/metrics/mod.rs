@@ -18,6 +18,7 @@ pub use cell::{Counter, Histogram, LATENCY_BOUNDS, OVERHEAD_BOUNDS};
 pub use family::{Family, Kind, documentation};
 pub use handles::{Answer, BackendMetrics, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics};
 pub use live::{Live, LiveSource};
+pub use sources::SourceMetrics;
 
 mod cell;
 mod family;
@@ -26,6 +27,7 @@ mod live;
 mod page;
 mod process;
 mod requests;
+mod sources;
 mod store;
 
 #[cfg(test)]
@@ -133,6 +135,16 @@ impl Metrics {
         self.store
             .backends
             .get(key, || BackendMetrics::new(upstream, name))
+    }
+
+    /// The handle of one source of backends. Its series are exposed for as long as somebody holds
+    /// it.
+    #[must_use]
+    pub fn source(&self, upstream: &str, source: &str) -> Arc<SourceMetrics> {
+        let key = (upstream.to_owned(), source.to_owned());
+        self.store
+            .sources
+            .get(key, || SourceMetrics::new(upstream, source))
     }
 
     /// The count of access log lines lost, for the log to add to.

@@ -15,6 +15,7 @@ use super::live::LiveSource;
 use super::page::Page;
 use super::process;
 use super::requests::RequestCounts;
+use super::sources::SourceMetrics;
 
 /// Handles by key; the lock is taken when a snapshot is built and at a scrape.
 pub(super) struct Held<K, H>(Mutex<Keys<K, H>>);
@@ -91,6 +92,8 @@ pub(super) struct Store {
     pub(super) upstreams: Held<String, UpstreamMetrics>,
     /// By upstream and backend.
     pub(super) backends: Held<(String, String), BackendMetrics>,
+    /// By upstream and source.
+    pub(super) sources: Held<(String, String), SourceMetrics>,
     pub(super) access_log_dropped: Arc<Counter>,
     live: Mutex<Option<LiveSource>>,
     load: Mutex<Load>,
@@ -105,6 +108,7 @@ impl Store {
             routes: Held::new(),
             upstreams: Held::new(),
             backends: Held::new(),
+            sources: Held::new(),
             access_log_dropped: Arc::new(Counter::new()),
             live: Mutex::new(None),
             load: Mutex::new(Load::default()),
@@ -157,6 +161,9 @@ impl Store {
         }
         for (_, backend) in self.backends.held() {
             backend.collect(page);
+        }
+        for (_, source) in self.sources.held() {
+            source.collect(page);
         }
     }
 

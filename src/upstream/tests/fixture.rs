@@ -27,7 +27,7 @@ pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
         algorithm: config::Choice::Fixed(algorithm),
         hash_key: HashKey::ClientIp,
         backends: Vec::new(),
-        discovery: None,
+        discovery: crate::config::Discovery::default(),
         sticky: None,
         max_in_flight_per_backend: 1_000_000,
         queue: config::Queue {

@@ -251,6 +251,11 @@ impl Evenkeel {
         })
     }
 
+    /// What the process has said.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr() + &self.process.stdout()
+    }
+
     /// The process.
     pub(crate) fn process(&self) -> &Process {
         &self.process
@@ -441,7 +446,8 @@ fn with_ports(yaml: &str) -> (String, BTreeMap<String, Port>) {
     (text, ports)
 }
 
-fn private_folder() -> PathBuf {
+/// A folder that is nobody else's.
+pub(crate) fn private_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("it-{}-{number}", std::process::id());
