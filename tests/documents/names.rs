@@ -131,7 +131,7 @@ fn is_container_label(name: &str) -> bool {
         let text = std::fs::read_to_string(root().join(path)).expect("the source is there");
         text.contains(&format!("\"{name}"))
     };
-    name.starts_with("evenkeel.") && sources.iter().any(|path| is_there(&path))
+    name.starts_with("evenkeel.") && sources.iter().any(is_there)
 }
 
 #[test]
