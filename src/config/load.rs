@@ -19,9 +19,9 @@ use super::tree;
 pub use super::convert::context::FileKind;
 
 /// Bytes of the largest file.
-const MAX_FILE: usize = 1 << 20;
+pub(super) const MAX_FILE: usize = 1 << 20;
 /// Where problems of the file as a whole are.
-const START: Place = Place::File { line: 1, column: 1 };
+pub(super) const START: Place = Place::File { line: 1, column: 1 };
 
 /// The configuration in `text`, the contents of `file`, with variables from `env`.
 ///

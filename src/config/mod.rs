@@ -10,12 +10,13 @@ pub use algorithm::{Algorithm, Choice};
 pub use load::{FileKind, load, load_checking_files, read_file};
 pub use problem::{Errors, Place, Problem};
 pub use run::{
-    AccessLog, Action, ActiveCheck, Admin, Backend, ClientCert, Config, Discovery, Ejection,
-    HashKey, HeaderEdits, Health, HostPattern, HttpProbe, Listener, LogFormat, LogPath, Match,
-    Metrics, Outlier, Passive, PathPattern, Probe, Protocol, Queue, RedirectTarget, Retry, RetryOn,
-    Rewrite, Route, SecureCookie, Server, Split, Sticky, Timeouts, Upstream, UpstreamTls,
-    ValuePattern,
+    AccessLog, Action, ActiveCheck, Admin, Backend, ClientCert, Config, Discovery, DnsSource,
+    DockerSource, Ejection, Endpoint, FileSource, HashKey, HeaderEdits, Health, HostPattern,
+    HttpProbe, Listener, LogFormat, LogPath, Match, Metrics, Outlier, Passive, PathPattern, Probe,
+    Protocol, Queue, RedirectTarget, Retry, RetryOn, Rewrite, Route, SecureCookie, Server, Source,
+    SourceKind, Split, Sticky, Timeouts, Upstream, UpstreamTls, ValuePattern,
 };
+pub use targets::load_backends;
 pub use units::{Percent, Secret};
 
 pub(crate) use format::{BackendAddress, DurationText, Format};
@@ -35,6 +36,7 @@ mod run;
 pub mod schema;
 mod shape;
 mod substitute;
+mod targets;
 mod tree;
 mod units;
 

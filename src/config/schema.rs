@@ -5,6 +5,7 @@
 //! `x-maximum` bound texts with units, and `x-not-supported-yet` marks a key
 //! that is known but must stay off, or lists words that are.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -25,17 +26,12 @@ fn later_keys() -> [(&'static str, &'static str, Value); 5] {
 }
 
 /// Words of later versions: where, of which key, which.
-const LATER_WORDS: [(&str, &str, &[&str]); 2] = [
-    ("Listener", "protocol", &["tcp"]),
-    ("Discovery", "type", &["dns", "docker", "file"]),
-];
+const LATER_WORDS: [(&str, &str, &[&str]); 1] = [("Listener", "protocol", &["tcp"])];
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
 #[must_use]
 pub fn schema() -> Value {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<raw::Config>().to_value();
-    tidy(&mut schema);
+    let mut schema = generate::<raw::Config>();
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), json!("Evenkeel configuration"));
     }
@@ -55,6 +51,18 @@ pub fn schema() -> Value {
             property.insert(NOT_YET.to_owned(), json!(words));
         }
     }
+    schema
+}
+
+/// The JSON Schema of a file of backends.
+pub(crate) fn backends() -> Value {
+    generate::<Vec<raw::Item>>()
+}
+
+fn generate<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    tidy(&mut schema);
     schema
 }
 

@@ -157,7 +157,8 @@ fn health_left_out_is_the_default_of_the_types_that_run() {
         format!("{:?}", web.health),
         format!("{:?}", Health::default())
     );
-    assert_eq!((web.slow_start, web.discovery), (Duration::ZERO, None));
+    assert_eq!(web.slow_start, Duration::ZERO);
+    assert!(!web.discovery.is_some());
 }
 
 #[test]
@@ -256,8 +257,62 @@ fn backends_may_be_left_to_discovery() {
         .replace("    backends: [{ address: 'a:80' }]\n", "");
     let config = loaded(&file);
     assert!(config.upstreams[0].backends.is_empty());
-    let registry = Discovery::Registry { max_backends: 256 };
-    assert_eq!(config.upstreams[0].discovery, Some(registry));
+    let discovery = &config.upstreams[0].discovery;
+    assert_eq!(
+        (discovery.registry, discovery.max_backends()),
+        (Some(256), 256)
+    );
+    assert!(discovery.sources.is_empty());
+}
+
+#[test]
+fn sources_are_known_by_what_they_look_at() {
+    let sources = |text: &str| {
+        let file = file_with(&format!("discovery: {text}"));
+        loaded(&file).upstreams[0].discovery.sources.clone()
+    };
+    let all = sources(
+        "[{ type: dns, name: App.Internal, port: 80 }, { type: dns, name: _http._tcp.app, srv: true, max_backends: 5 }, \
+         { type: file, path: list.yaml, interval: 1m }, { type: docker }, \
+         { type: docker, compose_service: app, compose_project: shop, port: 81, endpoint: 'tcp://engine:2375' }, \
+         { type: docker, label: tier=web, network: back }]",
+    );
+    let ids: Vec<&str> = all.iter().map(|source| source.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "dns:app.internal:80",
+            "dns:_http._tcp.app",
+            "file:list.yaml",
+            "docker:evenkeel.upstream=web",
+            "docker:engine:2375/shop/app:81",
+            "docker:tier=web",
+        ]
+    );
+    let most: Vec<usize> = all.iter().map(|source| source.max_backends).collect();
+    assert_eq!(most, [1000, 5, 1000, 1000, 1000, 1000]);
+    let SourceKind::Docker(docker) = &all[4].kind else {
+        panic!("it is Docker");
+    };
+    assert_eq!(docker.endpoint, Endpoint::Tcp("engine:2375".to_owned()));
+    let labels = [
+        "com.docker.compose.project=shop",
+        "com.docker.compose.service=app",
+    ];
+    assert_eq!(
+        (docker.port, &docker.labels[..]),
+        (Some(81), &labels.map(str::to_owned)[..])
+    );
+    let SourceKind::Docker(docker) = &all[3].kind else {
+        panic!("it is Docker");
+    };
+    assert_eq!(
+        docker.endpoint,
+        Endpoint::Unix("/var/run/docker.sock".into())
+    );
+    assert_eq!(docker.labels, ["evenkeel.upstream=web"]);
+    let one = sources("{ type: file, path: list.yaml }");
+    assert_eq!(one.len(), 1);
 }
 
 #[test]

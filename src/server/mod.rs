@@ -28,11 +28,12 @@ use pingora::services::listening::Service;
 use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::clock;
-use crate::config::{Config, Discovery};
+use crate::config::Config;
 use crate::control::admin::Seen;
+use crate::control::discovery::{self, Sources};
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
-use crate::control::reconcile::{Inherited, Lasting, Reconciler};
+use crate::control::reconcile::{Commands, Inherited, Lasting, Reconciler};
 use crate::control::reload::{Means, Reloader, Reloads, Source};
 use crate::control::timeline::{Happening, Timeline};
 use crate::listen::{self, Connections, Frontend};
@@ -103,12 +104,13 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
         let timeline = Arc::new(Timeline::default());
-        let origin = runtime()
-            .map_err(StartError::Runtime)?
-            .block_on(origin::load(&config))?;
+        let before = runtime().map_err(StartError::Runtime)?;
+        let origin = before.block_on(origin::load(&config))?;
+        let sightings = before.block_on(discovery::first(&config.upstreams));
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
-        let (mut pingora, inherited) = pingora(&config, &options)?;
+        let (mut pingora, mut inherited) = pingora(&config, &options)?;
+        inherited.sightings = sightings;
         let lasting = lasting(&metrics, &journal);
         let (reconciler, commands) = Reconciler::new(origin, lasting, &inherited, clock::now());
         let published = Arc::clone(reconciler.published());
@@ -133,6 +135,8 @@ impl Server {
             closing: Arc::clone(&closing),
         };
         pingora.add_service(background_service("control", control));
+        let sources = sources(&published, &commands, &metrics, &timeline);
+        pingora.add_service(background_service("discovery", sources));
         let checks = HealthChecks::new(Arc::clone(&published), Transport::check_peer);
         let lifecycle = Arc::new(Lifecycle::default());
         let clients = Arc::clone(&connections);
@@ -230,6 +234,16 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
+fn sources(
+    published: &Arc<Published<Transport>>,
+    commands: &Commands,
+    metrics: &Arc<Metrics>,
+    timeline: &Arc<Timeline>,
+) -> Sources<Transport> {
+    let (published, metrics) = (Arc::clone(published), Arc::clone(metrics));
+    Sources::new(published, commands.clone(), metrics, Arc::clone(timeline))
+}
+
 /// What is needed to go over to another configuration.
 fn means(
     reconciler: &Reconciler<Transport>,
@@ -318,10 +332,8 @@ fn pingora_conf(config: &Config, options: &Options) -> ServerConf {
         .upstreams
         .iter()
         .map(|upstream| {
-            let registered = upstream
-                .discovery
-                .map_or(0, |Discovery::Registry { max_backends }| max_backends);
-            upstream.max_idle_per_backend * (upstream.backends.len() + registered)
+            let backends = upstream.backends.len() + upstream.discovery.max_backends();
+            upstream.max_idle_per_backend * backends
         })
         .sum();
     let socket = options

@@ -89,7 +89,9 @@ fn the_environment_changes_what_it_may() {
 type Object = Map<String, Value>;
 
 /// Keys whose default says little: the reference shows an example instead.
-const EXAMPLES: [&str; 5] = [
+const EXAMPLES: [&str; 7] = [
+    "Discovery.name",
+    "Discovery.path",
     "Match.path",
     "Route.redirect.path",
     "Route.rewrite",

@@ -154,6 +154,7 @@ documents! {
     admin_api "docs/admin-api.md";
     balancing "docs/balancing.md";
     contributing "CONTRIBUTING.md";
+    discovery "docs/discovery.md";
     getting_started "docs/getting-started.md";
     health "docs/health.md";
     operations "docs/operations.md";

@@ -5,6 +5,7 @@
 mod admin_api;
 mod balancing;
 mod dashboard;
+mod discovery;
 mod draining;
 mod explain;
 mod forwarding;

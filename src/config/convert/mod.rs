@@ -15,6 +15,7 @@ use super::raw;
 use super::run::{AccessLog, Admin, Config, LogFormat, Metrics, Server};
 
 pub(crate) mod context;
+mod discovery;
 pub(crate) mod environment;
 mod headers;
 mod health;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::context::{Context, FileKind};
+use super::discovery::discovery;
 use super::health::health;
 use super::names::note_repeated;
 use crate::config::algorithm::Choice;
@@ -39,15 +40,16 @@ fn upstream(
     let tls = tls(written.tls, &path.key("tls"), context);
     let algorithm = written.algorithm.map_or(Choice::Adaptive, |name| name.0);
     let health = health(written.health, &path.key("health"), context);
+    let discovery = match written.discovery {
+        Some(written) => discovery(written, &name, &path.key("discovery"), context),
+        None => Some(Discovery::default()),
+    };
     Some(Upstream {
         name,
         algorithm,
         hash_key: hash_key(written.hash_key)?,
         backends: backends?,
-        discovery: match written.discovery {
-            Some(written) => Some(discovery(&written, &path.key("discovery"), context)?),
-            None => None,
-        },
+        discovery: discovery?,
         sticky: written.sticky.map(sticky),
         max_in_flight_per_backend: written.max_in_flight_per_backend,
         queue: Queue {
@@ -108,25 +110,6 @@ fn backend(written: raw::Backend) -> Option<Backend> {
         zone: written.zone,
         labels: written.labels,
     })
-}
-
-fn discovery(
-    written: &raw::Discovery,
-    path: &Path<'_>,
-    context: &mut Context<'_>,
-) -> Option<Discovery> {
-    match written.kind? {
-        raw::DiscoveryKind::Registry => {
-            if context.is_null(&Path::ROOT.key("admin")) {
-                let message =
-                    "backends register through the admin API, which `admin: null` turns off";
-                context.add(path, message);
-            }
-            Some(Discovery::Registry {
-                max_backends: written.max_backends as usize,
-            })
-        }
-    }
 }
 
 fn hash_key(written: raw::HashKey) -> Option<HashKey> {

@@ -10,7 +10,9 @@ pub(crate) use http::{
     HeaderNameText, HeaderValueText, MediaType, MethodText, RegexText, StatusRange, Target, Token,
     UrlPath,
 };
-pub(crate) use network::{Authority, BackendAddress, Cidr, DnsName, HostText, SocketAddress};
+pub(crate) use network::{
+    Authority, BackendAddress, Cidr, DnsName, EngineAddress, HostText, SocketAddress,
+};
 pub(crate) use quantity::{DurationText, PercentText, SizeLimit, SizeText};
 pub(crate) use text::{BearerToken, FilePath, LogTarget, Name, SigningSecret};
 
@@ -32,6 +34,7 @@ const RULES: &[Rule] = &[
     rule::<HostText>(),
     rule::<Authority>(),
     rule::<DnsName>(),
+    rule::<EngineAddress>(),
     rule::<UrlPath>(),
     rule::<Target>(),
     rule::<RegexText>(),

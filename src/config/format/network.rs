@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::form::Format;
-use crate::config::run::HostPattern;
+use super::form::{Format, nothing_more};
+use crate::config::run::{Endpoint, HostPattern};
 
 /// Bytes of the longest host name (RFC 1035, 2.3.4).
 const MAX_HOST: usize = 253;
@@ -208,5 +208,32 @@ impl Format for DnsName {
             return Err("the port does not belong here".to_owned());
         }
         host_name(text)
+    }
+}
+
+/// Where a Docker Engine's API is.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineAddress;
+
+impl Format for EngineAddress {
+    type Value = Endpoint;
+    const NAME: &'static str = "engine-address";
+    const EXPECTED: &'static str =
+        "unix:///PATH or tcp://HOST:PORT, such as unix:///var/run/docker.sock";
+
+    fn parse(text: &str) -> Result<Endpoint, String> {
+        if let Some(path) = text.strip_prefix("unix://") {
+            if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
+                return Err("the path of a socket begins with `/`".to_owned());
+            }
+            return Ok(Endpoint::Unix(path.into()));
+        }
+        match text.strip_prefix("tcp://") {
+            Some(address) => BackendAddress::parse(address).map(Endpoint::Tcp),
+            None if text.starts_with("https://") || text.starts_with("ssh://") => {
+                Err("only these two are supported".to_owned())
+            }
+            None => nothing_more(),
+        }
     }
 }

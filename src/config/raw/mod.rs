@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use admin::Admin;
+pub(crate) use discovery::{Source, SourceKind, Sources};
 pub(crate) use health::{
     ActiveCheck, CheckKind, Ejection, Expect, ExpectItem, Health, Initial, Outlier, OutlierMode,
     Passive,
@@ -21,19 +22,22 @@ pub(crate) use route::{
     Route, Split, ValueMatch, ValueTest,
 };
 pub(crate) use server::{Auto, Server, Workers};
+pub(crate) use targets::{Entry, Item};
 pub(crate) use upstream::{
-    AlgorithmName, Backend, ClientCert, Discovery, DiscoveryKind, HashKey, HashPart, HashWord,
-    Protocol, SecureCookie, Sticky, Tls, Upstream,
+    AlgorithmName, Backend, ClientCert, HashKey, HashPart, HashWord, Protocol, SecureCookie,
+    Sticky, Tls, Upstream,
 };
 
 pub(crate) use written::Written;
 
 mod admin;
+mod discovery;
 mod health;
 mod listener;
 mod observe;
 mod route;
 mod server;
+mod targets;
 mod upstream;
 mod written;
 

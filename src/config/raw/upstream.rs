@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::discovery::Sources;
 use super::health::Health;
 use super::written::Written;
 use crate::config::algorithm::Choice;
@@ -28,8 +29,10 @@ pub(crate) struct Upstream {
     /// `discovery` brings some.
     #[schemars(length(max = 10_000))]
     pub(crate) backends: Vec<Backend>,
-    /// Where further backends come from; `null` is nowhere.
-    pub(crate) discovery: Option<Discovery>,
+    /// Where further backends come from, one source or a list of up to 8; `null` is nowhere. Of two
+    /// with the same address, a configured one counts before a registered one, and that before one
+    /// of a source, the earlier source first.
+    pub(crate) discovery: Option<Sources>,
     /// Keeps a client on its backend by a signed cookie; `null` is off.
     pub(crate) sticky: Option<Sticky>,
     /// Requests in flight to one backend.
@@ -174,37 +177,6 @@ impl Default for Backend {
             labels: BTreeMap::new(),
         }
     }
-}
-
-/// Where further backends come from.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["type"]))]
-pub(crate) struct Discovery {
-    /// `registry`: backends register through the admin API and stay while their heartbeats come.
-    #[serde(rename = "type")]
-    #[schemars(required)]
-    pub(crate) kind: Option<DiscoveryKind>,
-    /// Registered backends at a time; more are refused.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub(crate) max_backends: u32,
-}
-
-impl Default for Discovery {
-    fn default() -> Self {
-        Self {
-            kind: None,
-            max_backends: 256,
-        }
-    }
-}
-
-/// A kind of discovery.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(crate) enum DiscoveryKind {
-    Registry,
 }
 
 /// Cookie stickiness.

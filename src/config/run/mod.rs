@@ -10,18 +10,20 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use discovery::{Discovery, DnsSource, DockerSource, Endpoint, FileSource, Source, SourceKind};
 pub use health::{ActiveCheck, Ejection, Health, HttpProbe, Outlier, Passive, Probe};
 pub use route::{
     Action, HeaderEdits, HostPattern, Match, PathPattern, RedirectTarget, Retry, RetryOn, Rewrite,
     Route, Split, ValuePattern,
 };
 pub use upstream::{
-    Backend, ClientCert, Discovery, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts,
-    Upstream, UpstreamTls,
+    Backend, ClientCert, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream,
+    UpstreamTls,
 };
 
 use super::units::{Percent, Secret};
 
+mod discovery;
 mod health;
 mod route;
 mod upstream;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::discovery::Discovery;
 use super::health::Health;
 use crate::config::algorithm::Choice;
 use crate::config::units::Percent;
@@ -22,7 +23,7 @@ pub struct Upstream {
     /// The backends; addresses are unique; may be empty only where the environment or `discovery` fills them.
     pub backends: Vec<Backend>,
     /// Where further backends come from.
-    pub discovery: Option<Discovery>,
+    pub discovery: Discovery,
     /// Cookie stickiness; `None` is off.
     pub sticky: Option<Sticky>,
     /// Requests in flight to one backend.
@@ -43,16 +44,6 @@ pub struct Upstream {
     pub slow_start: Duration,
     /// How the health of the backends is found out.
     pub health: Health,
-}
-
-/// Where an upstream's backends come from, beside those configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discovery {
-    /// Backends register by heartbeat.
-    Registry {
-        /// More are refused.
-        max_backends: usize,
-    },
 }
 
 /// What consistent hashes hash; a request without it is hashed by client address.

@@ -66,6 +66,10 @@ impl From<Refusal> for Refused {
                 Code::ConfiguredBackend,
                 "it needs no heartbeat; change or remove it in the file",
             ),
+            Refusal::Discovered { .. } => (
+                Code::ConfiguredBackend,
+                "it needs no heartbeat; it leaves when its source has it no more",
+            ),
             Refusal::AddressTaken { .. } => (
                 Code::AddressTaken,
                 "remove the other one, or let its ttl pass",

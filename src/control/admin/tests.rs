@@ -152,6 +152,7 @@ async fn upstreams_and_backends_are_shown() {
         "backup",
         "zone",
         "source",
+        "discovered_by",
         "registration",
         "operator",
     ];

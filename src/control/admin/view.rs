@@ -146,6 +146,8 @@ pub(super) struct Backend {
     zone: Option<String>,
     /// Who says that it is there.
     source: Source,
+    /// The source that found it; only of discovered ones.
+    discovered_by: Option<String>,
     /// What it said itself; only of registered ones.
     registration: Option<Registration>,
     /// What the operator wants of it.
@@ -160,6 +162,8 @@ enum Source {
     Configured,
     /// The backend itself, by heartbeat.
     Registered,
+    /// A source that was asked.
+    Discovered,
 }
 
 /// What a health check came to.
@@ -299,10 +303,12 @@ fn one<T>(group: &Group<T>, position: usize, known: &Known, serving: &Serving) -
         last_check: known.checks.get(&endpoint.address()).map(last_check),
         backup: member.backup,
         zone: member.zone.clone(),
-        source: match record.lease {
-            Some(_) => Source::Registered,
-            None => Source::Configured,
+        source: match (&record.lease, &record.found_by) {
+            (Some(_), _) => Source::Registered,
+            (None, Some(_)) => Source::Discovered,
+            (None, None) => Source::Configured,
         },
+        discovered_by: record.found_by.clone(),
         registration: record.lease.as_ref().map(|lease| registration(lease, now)),
         operator: operator(record, now),
     })

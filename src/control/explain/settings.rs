@@ -1,7 +1,7 @@
 //! An upstream's part as far as the configuration tells it.
 
 use super::report::{BackendPart, LivePart, StickyPart, UpstreamPart};
-use crate::config::{ActiveCheck, Algorithm, Backend, Choice, Discovery, HashKey, Probe, Upstream};
+use crate::config::{ActiveCheck, Algorithm, Backend, Choice, HashKey, Probe, Upstream};
 
 /// The part of an upstream that gets this share of a route's requests.
 pub(super) fn upstream(settings: &Upstream, share: f64) -> UpstreamPart {
@@ -72,10 +72,10 @@ fn backend(backend: &Backend) -> BackendPart {
 }
 
 fn joining(settings: &Upstream) -> Vec<String> {
-    let sources = settings.discovery.iter();
-    sources
-        .map(|Discovery::Registry { max_backends }| {
-            format!("that register themselves, at most {max_backends}")
-        })
-        .collect()
+    let registered = settings.discovery.registry.iter();
+    let registered =
+        registered.map(|most| format!("that register themselves, at most {most}"));
+    let sources = settings.discovery.sources.iter();
+    let found = sources.map(|source| format!("of {}, at most {}", source.id, source.max_backends));
+    registered.chain(found).collect()
 }

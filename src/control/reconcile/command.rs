@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::found::{Found, Sighting, Taken};
 use crate::clock::Moment;
 use crate::config::{Choice, Config};
 use crate::upstream::Mode;
@@ -74,13 +75,17 @@ pub struct Inherited {
     pub wishes: Vec<(Place, Change)>,
     /// What the operator wants upstreams to choose by.
     pub algorithms: Vec<(String, Choice)>,
+    /// What sources have found.
+    pub sightings: Vec<Sighting>,
 }
 
 /// What was said about a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// How it registered; `None` when it stands in the configuration.
+    /// How it registered; `None` when it stands in the configuration or was found.
     pub lease: Option<Lease>,
+    /// The id of the source that found it; `None` when it registered or stands in the configuration.
+    pub found_by: Option<String>,
     /// The weight that the operator wants instead of its own.
     pub weight: Option<u32>,
     /// What else the operator wants.
@@ -135,6 +140,14 @@ pub enum Refusal {
     /// The backend stands in the configuration, which alone speaks for it.
     #[error("backend `{}` of upstream `{}` stands in the configuration file", .0.backend, .0.upstream)]
     Configured(Place),
+    /// The backend was found by a source, which alone speaks for it.
+    #[error("backend `{}` of upstream `{}` was found by {source_id}", .place.backend, .place.upstream)]
+    Discovered {
+        /// The backend.
+        place: Place,
+        /// The source.
+        source_id: String,
+    },
     /// Another backend of the upstream has the address.
     #[error("{address} is the address of backend `{holder}` already")]
     AddressTaken {
@@ -179,6 +192,8 @@ pub(super) enum Command {
     Steer(String, Option<Choice>, Answer<()>),
     Recall(String, Answer<Told>),
     Hold(Answer<()>),
+    /// What a source sees.
+    Find(Sighting, Answer<Taken>),
     /// Only while the upstream's tag is one of these.
     Provided(Arc<[Tag]>, Box<Command>),
 }
@@ -190,6 +205,7 @@ impl Command {
             Self::Report(heartbeat, _) => Some(&heartbeat.place.upstream),
             Self::Leave(place, _) | Self::Amend(place, ..) => Some(&place.upstream),
             Self::Steer(upstream, ..) | Self::Recall(upstream, _) => Some(upstream),
+            Self::Find(sighting, _) => Some(&sighting.upstream),
             Self::Hold(_) => None,
             Self::Provided(_, command) => command.upstream(),
         }
@@ -255,6 +271,22 @@ impl Commands {
     /// Nobody can renew here any more: registered backends stay in the rotation.
     pub async fn hold(&self) -> Result<(), Refusal> {
         self.ask(Command::Hold).await
+    }
+
+    /// Tells everything that a source sees; what it saw before and sees no more leaves the upstream,
+    /// and requests in flight to that are finished. A source that cannot be asked tells nothing.
+    pub async fn found(
+        &self,
+        upstream: &str,
+        source: &str,
+        found: Vec<Found>,
+    ) -> Result<Taken, Refusal> {
+        let sighting = Sighting {
+            upstream: upstream.to_owned(),
+            source: source.to_owned(),
+            found,
+        };
+        self.ask(|answer| Command::Find(sighting, answer)).await
     }
 
     async fn ask<A>(&self, command: impl FnOnce(Answer<A>) -> Command) -> Result<A, Refusal> {

@@ -33,6 +33,7 @@ use crate::upstream::sticky::Signer;
 use crate::upstream::{Journal, Member, Mode, Resolved};
 use command::{Answer, Command, QUEUE, position};
 use departed::Departed;
+pub use found::{Found, Sighting, Taken};
 use inherit::inherit;
 use news::{About, News};
 use origin::Load;
@@ -42,6 +43,7 @@ use steer::steered;
 
 mod command;
 mod departed;
+mod found;
 mod inherit;
 mod load;
 mod news;
@@ -200,6 +202,11 @@ impl<T> Reconciler<T> {
                 let told = found.map(|upstream| self.sets[upstream].told());
                 (Reply::Recalled(answer, told), Effect::None)
             }
+            Command::Find(sighting, answer) => {
+                let result = self.find(sighting);
+                let effect = result.as_ref().map_or(Effect::None, |(_, effect)| *effect);
+                (Reply::Taken(answer, result.map(|(taken, _)| taken)), effect)
+            }
             Command::Hold(answer) => {
                 for (upstream, set) in self.sets.iter_mut().enumerate() {
                     let held = set.hold(now).into_iter();
@@ -228,6 +235,11 @@ impl<T> Reconciler<T> {
             return Ok(());
         }
         Err(Refusal::Changed(upstream.to_owned()))
+    }
+
+    fn find(&mut self, sighting: Sighting) -> Result<(Taken, Effect), Refusal> {
+        let upstream = position(&self.origin.config, &sighting.upstream)?;
+        Ok(self.sets[upstream].find(&sighting.source, sighting.found))
     }
 
     fn change<R>(

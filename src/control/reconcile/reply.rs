@@ -1,12 +1,14 @@
 //! What is still to be said to whoever gave a command, when the snapshot is published.
 
 use super::command::{Answer, Command, Refusal, Reported, Told};
+use super::found::Taken;
 
 /// An answer, and where it goes.
 pub(super) enum Reply {
     Reported(Answer<Reported>, Result<Reported, Refusal>),
     Done(Answer<()>, Result<(), Refusal>),
     Recalled(Answer<Told>, Result<Told, Refusal>),
+    Taken(Answer<Taken>, Result<Taken, Refusal>),
 }
 
 impl Reply {
@@ -15,6 +17,7 @@ impl Reply {
         match command {
             Command::Report(_, answer) => Self::Reported(answer, Err(refusal)),
             Command::Recall(_, answer) => Self::Recalled(answer, Err(refusal)),
+            Command::Find(_, answer) => Self::Taken(answer, Err(refusal)),
             Command::Leave(_, answer)
             | Command::Amend(_, _, answer)
             | Command::Steer(_, _, answer)
@@ -29,6 +32,7 @@ impl Reply {
             Self::Reported(answer, result) => drop(answer.send(result)),
             Self::Done(answer, result) => drop(answer.send(result)),
             Self::Recalled(answer, result) => drop(answer.send(result)),
+            Self::Taken(answer, result) => drop(answer.send(result)),
         }
     }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::command::{
     Change, Heartbeat, Lease, Place, Record, Records, Refusal, Reported, Weighing,
 };
+use super::found::{Discovered, Found, Taken};
 use crate::clock::Moment;
-use crate::config::{self, Choice, Discovery};
+use crate::config::{self, Choice};
 use crate::upstream::{MAX_MEMBERS, Mode, Resolved};
 
 mod reconfigure;
@@ -44,6 +45,7 @@ pub(super) struct Set {
     registry: Option<usize>,
     /// By id.
     registered: BTreeMap<String, Registration>,
+    discovered: Discovered,
     /// What the operator asked for, by id.
     wishes: HashMap<String, Wish>,
 }
@@ -100,13 +102,15 @@ impl Set {
             choice: config.algorithm,
             algorithm: None,
             configured,
-            registry: registry(config),
+            registry: config.discovery.registry,
             registered: BTreeMap::new(),
+            discovered: Discovered::new(&config.discovery),
             wishes: HashMap::new(),
         }
     }
 
-    /// Every backend, with the weight that is in force.
+    /// Every backend, with the weight that is in force. Of two with the same address, a configured
+    /// one counts before a registered one, and that before one that was found.
     pub(super) fn resolved(&self) -> Vec<Resolved> {
         let registered = self.registered.iter().map(|(id, one)| Resolved {
             address: one.resolved,
@@ -120,6 +124,7 @@ impl Set {
             },
         });
         let mut all: Vec<Resolved> = self.configured.iter().cloned().chain(registered).collect();
+        self.discovered.merge_into(&mut all);
         for one in &mut all {
             let wish = self.wishes.get(&one.name);
             if let Some(weight) = wish.and_then(|wish| wish.weight) {
@@ -141,15 +146,28 @@ impl Set {
 
     /// What was said about each backend.
     pub(super) fn records(&self) -> Records {
-        let record = |id: &str| {
+        let record = |id: &str, found_by: Option<&str>| {
             let wish = self.wishes.get(id).copied().unwrap_or_default();
             Record {
                 lease: self.registered.get(id).map(Registration::lease),
+                found_by: found_by.map(str::to_owned),
                 weight: wish.weight,
                 mode: wish.mode,
             }
         };
-        self.names().map(|id| (id.to_owned(), record(id))).collect()
+        let found = self.discovered.ids().map(|(id, source)| {
+            let record = record(&id, Some(source));
+            (id, record)
+        });
+        // Whoever speaks for an id before a source does comes later and stays.
+        let others = self.names().map(|id| (id.to_owned(), record(id, None)));
+        found.chain(others).collect()
+    }
+
+    /// Takes everything that a source sees.
+    pub(super) fn find(&mut self, source: &str, found: Vec<Found>) -> (Taken, Effect) {
+        let (taken, changed) = self.discovered.take(source, found);
+        (taken, Effect::rebuild_if(changed))
     }
 
     /// Makes the registrations that hold now hold without further heartbeats; whose they are.
@@ -266,10 +284,17 @@ impl Set {
             self.wishes.remove(&place.backend);
             return Ok(Effect::Rebuild);
         }
-        if self.has(&place.backend) {
+        if self.names().any(|name| name == place.backend) {
             return Err(Refusal::Configured(place.clone()));
         }
-        Err(Refusal::UnknownBackend(place.clone()))
+        let place = place.clone();
+        Err(match self.discovered.source_of(&place.backend) {
+            Some(source) => Refusal::Discovered {
+                source_id: source.to_owned(),
+                place,
+            },
+            None => Refusal::UnknownBackend(place),
+        })
     }
 
     /// Remembers what the operator asks of a backend that is there.
@@ -283,7 +308,8 @@ impl Set {
     /// The same, also for one that is not there and may come back.
     pub(super) fn remember(&mut self, id: &str, change: Change) -> Effect {
         if self.wishes.len() >= MAX_WISHES {
-            let present: HashSet<String> = self.names().map(str::to_owned).collect();
+            let found = self.discovered.ids().map(|(id, _)| id);
+            let present: HashSet<String> = self.names().map(str::to_owned).chain(found).collect();
             self.wishes.retain(|id, _| present.contains(id));
         }
         let wish = self.wishes.entry(id.to_owned()).or_default();
@@ -301,9 +327,12 @@ impl Set {
     }
 
     fn has(&self, id: &str) -> bool {
-        self.registered.contains_key(id) || self.configured.iter().any(|one| one.name == id)
+        self.registered.contains_key(id)
+            || self.configured.iter().any(|one| one.name == id)
+            || self.discovered.source_of(id).is_some()
     }
 
+    /// The ids of those that are configured or registered.
     fn names(&self) -> impl Iterator<Item = &str> {
         let configured = self.configured.iter().map(|one| one.name.as_str());
         configured.chain(self.registered.keys().map(String::as_str))
@@ -339,12 +368,6 @@ impl Set {
     pub(super) fn next_look(&self) -> Option<Moment> {
         self.registered.values().map(|one| one.look).min()
     }
-}
-
-/// The most backends that may register; `None` where the upstream takes none.
-fn registry(config: &config::Upstream) -> Option<usize> {
-    let registry = |Discovery::Registry { max_backends }| max_backends;
-    config.discovery.map(registry)
 }
 
 /// The address to use: the one in use where it is still right, or cannot be looked up now.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::config::{Algorithm, Choice, Discovery};
+use crate::config::{self, Algorithm, Choice};
 
 const TTL: Duration = Duration::from_secs(10);
 const NOW: Moment = Moment::from_micros(1_000_000_000);
@@ -20,7 +20,7 @@ pub(in crate::control) fn config(registry: Option<usize>) -> Config {
     let upstreams = &mut config.upstreams;
     // Sorted by name.
     upstreams.swap(0, 1);
-    upstreams[0].discovery = registry.map(|max_backends| Discovery::Registry { max_backends });
+    upstreams[0].discovery.registry = registry;
     for route in &mut config.routes {
         if let crate::config::Action::Forward(splits) = &mut route.action {
             splits[0].upstream = 0;
@@ -66,7 +66,10 @@ pub(in crate::control) fn reconciler() -> (Reconciler<usize>, Commands) {
 
 /// One that takes over.
 pub(in crate::control) fn heir(inherited: &Inherited) -> (Reconciler<usize>, Commands) {
-    let config = config(Some(3));
+    of(config(Some(3)), inherited)
+}
+
+fn of(config: Config, inherited: &Inherited) -> (Reconciler<usize>, Commands) {
     let origin = Origin {
         configured: resolved_backends(&config),
         config: Arc::new(config),
@@ -234,6 +237,11 @@ fn one_that_takes_over_begins_with_what_the_other_was_told() {
             (place("away"), maintenance),
         ],
         algorithms: vec![("web".to_owned(), Choice::Fixed(Algorithm::Maglev))],
+        sightings: vec![Sighting {
+            upstream: "web".to_owned(),
+            source: "unknown".to_owned(),
+            found: Vec::new(),
+        }],
     };
     let (mut reconciler, _) = heir(&inherited);
     let expected = ["192.0.2.1:1", "192.0.2.2:1", "a", "b"];
@@ -265,6 +273,69 @@ fn one_that_takes_over_begins_with_what_the_other_was_told() {
     beat(&mut reconciler, "away", 30, NOW);
     assert_eq!(names(&reconciler)[3], "away");
     assert_eq!(state(&reconciler, 3, NOW), "maintenance");
+}
+
+#[test]
+fn what_is_found_is_published_when_it_changes_and_is_known_by_its_source() {
+    let config = {
+        let mut config = config(Some(3));
+        config.upstreams[0].discovery.sources = vec![config::Source {
+            id: "dns:app".to_owned(),
+            max_backends: 10,
+            kind: config::SourceKind::File(config::FileSource {
+                path: "unused".into(),
+                interval: TTL,
+            }),
+        }];
+        config
+    };
+    let (mut reconciler, _) = of(config, &Inherited::default());
+    let tell = |reconciler: &mut Reconciler<usize>, hosts: &[u8]| {
+        let (answer, mut answered) = oneshot::channel();
+        let found = hosts
+            .iter()
+            .map(|host| Found::at(SocketAddr::from(([192, 0, 2, *host], 1))));
+        let sighting = Sighting {
+            upstream: "web".to_owned(),
+            source: "dns:app".to_owned(),
+            found: found.collect(),
+        };
+        reconciler.settle(&mut vec![Command::Find(sighting, answer)], NOW);
+        answered.try_recv().expect("answered").expect("taken")
+    };
+    // The first one is configured.
+    assert_eq!(tell(&mut reconciler, &[1, 50, 51]).joined, 3);
+    assert_eq!(names(&reconciler)[2..], ["192.0.2.50:1", "192.0.2.51:1"]);
+    assert_eq!(publications(&reconciler), 1);
+    let before = reconciler.published().load();
+    tell(&mut reconciler, &[51, 1, 50]);
+    assert_eq!(publications(&reconciler), 1, "the same set");
+    let endpoint = Arc::clone(&before.groups()[0].upstream.members()[3].endpoint);
+    let change = Change {
+        weight: Some(Weighing::Fixed(7)),
+        mode: Some(Mode::Maintenance),
+    };
+    obey(&mut reconciler, NOW, |answer| {
+        Command::Amend(place("192.0.2.51:1"), change, answer)
+    })
+    .expect("accepted");
+    assert_eq!(tell(&mut reconciler, &[51]).left, 2);
+    let after = reconciler.published().load();
+    let member = &after.groups()[0].upstream.members()[2];
+    assert!(Arc::ptr_eq(&member.endpoint, &endpoint), "its live state");
+    assert_eq!(member.weight, 7);
+    let records = reconciler.sets[0].records();
+    let record = &records["192.0.2.51:1"];
+    assert_eq!(record.found_by.as_deref(), Some("dns:app"));
+    assert_eq!((record.weight, record.mode), (Some(7), Mode::Maintenance));
+    assert_eq!(records["192.0.2.1:1"].found_by, None);
+    let leave = obey(&mut reconciler, NOW, |answer| {
+        Command::Leave(place("192.0.2.51:1"), answer)
+    });
+    assert!(matches!(leave, Err(Refusal::Discovered { source_id, .. }) if source_id == "dns:app"));
+    // A backend may speak for itself.
+    beat(&mut reconciler, "own", 51, NOW);
+    assert_eq!(names(&reconciler)[2..], ["own"]);
 }
 
 #[test]

@@ -101,6 +101,12 @@ families! {
         "Time that health checks of the backend took, failed ones included.";
     HealthChecks: Kind::Counter, "evenkeel_health_checks_total", ["upstream", "backend", "result"],
         "Health checks of the backend, by what they came to.";
+    DiscoveryUp: Kind::Gauge, "evenkeel_discovery_up", ["upstream", "source"],
+        "Whether the source of backends could be asked the last time (1) or not (0); then its last known backends stay.";
+    DiscoveryBackends: Kind::Gauge, "evenkeel_discovery_backends", ["upstream", "source"],
+        "Backends that the source last brought, those included that another source or the configuration has too.";
+    DiscoverySuccess: Kind::Gauge, "evenkeel_discovery_last_success_timestamp_seconds", ["upstream", "source"],
+        "Unix time at which the source was last asked with success.";
     Retries: Kind::Counter, "evenkeel_retries_total", ["upstream", "reason"],
         "Attempts that were repeated on another backend, by why the first one failed.";
     RetryBudgetExhausted: Kind::Counter, "evenkeel_retry_budget_exhausted_total", ["upstream"],
@@ -172,6 +178,7 @@ const LABELS: &str = "
 | `code` | the status, 100 to 599; anything else is `other` |
 | `code_class` | `1xx` to `5xx`, or `other`; for a backend also `failed` (no response: not connected, reset, timed out) and `cancelled` (the client left first) |
 | `reason` | of a reject: the word in `X-Evenkeel-Reason`; of a pick or a retry: what decided it; beyond 16 words `other` |
+| `source` | the type of the source and what it looks at, such as `dns:app.internal:5000` |
 | `result` | of a check: `passed`, `refused` (nobody listens at the backend's port), `timeout`, `failed`; of a reload: `applied`, `refused` |
 | `state` | `up`, `down` |
 | `algorithm` | the names the configuration accepts |

@@ -20,6 +20,7 @@ pub use handles::{
     Answer, BackendMetrics, Counts, ListenerMetrics, NONE, RouteMetrics, UpstreamMetrics,
 };
 pub use live::{Live, LiveSource};
+pub use sources::SourceMetrics;
 
 mod cell;
 mod family;
@@ -28,6 +29,7 @@ mod live;
 mod page;
 mod process;
 mod requests;
+mod sources;
 mod store;
 
 #[cfg(test)]
@@ -149,6 +151,16 @@ impl Metrics {
     pub fn forget_backend(&self, upstream: &str, name: &str) {
         let key = (upstream.to_owned(), name.to_owned());
         self.store.backends.forget(&key);
+    }
+
+    /// The handle of one source of backends. Its series are exposed for as long as somebody holds
+    /// it.
+    #[must_use]
+    pub fn source(&self, upstream: &str, source: &str) -> Arc<SourceMetrics> {
+        let key = (upstream.to_owned(), source.to_owned());
+        self.store
+            .sources
+            .get(key, || SourceMetrics::new(upstream, source))
     }
 
     /// The count of access log lines lost, for the log to add to.

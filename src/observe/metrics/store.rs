@@ -15,6 +15,7 @@ use super::live::LiveSource;
 use super::page::Page;
 use super::process;
 use super::requests::RequestCounts;
+use super::sources::SourceMetrics;
 
 /// Handles by key; the lock is taken when a snapshot is built and at a scrape.
 pub(super) struct Held<K, H>(Mutex<Keys<K, H>>);
@@ -96,6 +97,8 @@ pub(super) struct Store {
     pub(super) upstreams: Held<String, UpstreamMetrics>,
     /// By upstream and backend.
     pub(super) backends: Held<(String, String), BackendMetrics>,
+    /// By upstream and source.
+    pub(super) sources: Held<(String, String), SourceMetrics>,
     pub(super) access_log_dropped: Arc<Counter>,
     applied: Counter,
     refused: Counter,
@@ -112,6 +115,7 @@ impl Store {
             routes: Held::new(),
             upstreams: Held::new(),
             backends: Held::new(),
+            sources: Held::new(),
             access_log_dropped: Arc::new(Counter::new()),
             applied: Counter::new(),
             refused: Counter::new(),
@@ -172,6 +176,9 @@ impl Store {
         }
         for (_, backend) in self.backends.held() {
             backend.collect(page);
+        }
+        for (_, source) in self.sources.held() {
+            source.collect(page);
         }
     }
 

@@ -113,9 +113,11 @@ fn busy() -> (Metrics, impl Sized) {
     outcome.reject = Some(Reject::BackendReset);
     outcome.status = Reject::BackendReset.status();
     finish(&recorder, &outcome, &handles);
+    let source = metrics.source("api", "dns:app.internal:80");
+    source.found(3, 1_700_000_000);
     metrics.config_loaded(1_700_000_000.5);
     metrics.set_live(Box::new(live));
-    (metrics, (route, upstream, backend))
+    (metrics, (route, upstream, backend, source))
 }
 
 fn has(text: &str, line: &str) {

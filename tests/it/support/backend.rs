@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -161,6 +161,9 @@ impl Gate {
     }
 }
 
+/// Any free port.
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 type Script = dyn Fn(&Request) -> Reply + Send + Sync;
 
 /// A raw-socket HTTP/1 backend; ends with the test.
@@ -183,13 +186,18 @@ struct Shared {
 impl Backend {
     /// Answers each request as the script says.
     pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(script, false)
+        Self::listen(ANY, script, false)
+    }
+
+    /// Answers everything with its name, on this address.
+    pub(crate) fn named_at(address: SocketAddr, name: &'static str) -> Self {
+        Self::listen(address, move |_| Reply::ok(name), false)
     }
 
     /// Like [`Self::start`], but the script sees only the head, and the body stays unread
     /// until a step reads it.
     pub(crate) fn start_early(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(script, true)
+        Self::listen(ANY, script, true)
     }
 
     /// Answers everything with its name.
@@ -202,8 +210,12 @@ impl Backend {
         Port::reserve()
     }
 
-    fn listen(script: impl Fn(&Request) -> Reply + Send + Sync + 'static, early: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    fn listen(
+        address: SocketAddr,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+        early: bool,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("the port is free");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");

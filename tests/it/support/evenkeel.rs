@@ -324,6 +324,11 @@ impl Evenkeel {
             .collect()
     }
 
+    /// What the process has said.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr() + &self.process.stdout()
+    }
+
     /// The process.
     pub(crate) fn process(&self) -> &Process {
         &self.process

@@ -4,12 +4,15 @@ pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod deadline;
 pub(crate) mod demo;
+pub(crate) mod engine;
 pub(crate) mod evenkeel;
 pub(crate) mod events;
 pub(crate) mod faults;
+pub(crate) mod folder;
 pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod metrics;
+pub(crate) mod name_server;
 pub(crate) mod open_loop;
 pub(crate) mod ports;
 
@@ -22,6 +25,9 @@ pub(crate) fn show(text: &str) {
 pub(crate) use backend::{Backend, Gate, Reply};
 pub(crate) use client::{Client, Response};
 pub(crate) use demo::Demo;
+pub(crate) use engine::Engine;
 pub(crate) use evenkeel::{Evenkeel, Process, Setup};
+pub(crate) use folder::Folder;
 pub(crate) use load::Load;
+pub(crate) use name_server::NameServer;
 pub(crate) use open_loop::{OpenLoop, Shots};

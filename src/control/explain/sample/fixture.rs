@@ -124,7 +124,7 @@ fn upstream(name: &str, algorithm: Algorithm) -> Upstream {
         algorithm: Choice::Fixed(algorithm),
         hash_key: HashKey::Cookie("user".to_owned()),
         backends: vec![backend(80, 5, false), backend(8080, 1, true)],
-        discovery: None,
+        discovery: crate::config::Discovery::default(),
         sticky: None,
         max_in_flight_per_backend: 1024,
         queue: Queue {

@@ -24,7 +24,8 @@ impl Set {
             self.algorithm = None;
         }
         let before = std::mem::replace(&mut self.configured, configured);
-        self.registry = super::registry(config);
+        self.registry = config.discovery.registry;
+        self.discovered.follow(&config.discovery);
         if self.registry.is_none() {
             self.registered.clear();
         }
@@ -143,7 +144,7 @@ mod tests {
         report(&mut set, "a", 20);
         let same = reconfigured(set, |one| one.slow_start = Duration::from_secs(1));
         assert_eq!(weight(&same, "a"), 7);
-        let closed = reconfigured(same, |one| one.discovery = None);
+        let closed = reconfigured(same, |one| one.discovery.registry = None);
         assert!(!has(&closed, "a"));
     }
 

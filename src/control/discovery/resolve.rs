@@ -2,8 +2,9 @@
 //!
 //! A backend given by address is taken as it is; one given by name is looked up
 //! when the configuration is loaded, and each of its addresses becomes a
-//! backend of its own. The look-up is a `ServiceDiscovery`, the interface every
-//! other source of backends has as well.
+//! backend of its own, for as long as that configuration is in force. The look-up
+//! is a `ServiceDiscovery`, Pingora's interface for where backends come from. A
+//! name whose addresses change belongs in `discovery`, see [`dns`](super::dns).
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ pub async fn resolve(upstreams: &[config::Upstream]) -> Result<Vec<Vec<Resolved>
 }
 
 /// The addresses of a `host:port`, at least one.
-pub(super) async fn look_up(address: &str) -> Result<Vec<SocketAddr>, String> {
+pub(in crate::control) async fn look_up(address: &str) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = address.parse() {
         return Ok(vec![address]);
     }

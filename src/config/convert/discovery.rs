@@ -1,0 +1,245 @@
+//! Discovery: keys that fit the type of the source, and sources that differ.
+
+use std::time::Duration;
+
+use super::context::Context;
+use crate::config::path::Path;
+use crate::config::raw::{self, SourceKind as Kind};
+use crate::config::run::{
+    Discovery, DnsSource, DockerSource, Endpoint, FileSource, Source, SourceKind,
+};
+
+/// Registered backends at a time.
+const MAX_REGISTERED: usize = 256;
+/// Backends that a source may bring.
+const MAX_FOUND: usize = 1000;
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Where an Engine listens unless it is told otherwise.
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// Labels that Compose gives its containers.
+const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+
+/// Keys by the types that have them.
+const KEYS: [(&str, &[Kind]); 11] = [
+    ("name", &[Kind::Dns]),
+    ("port", &[Kind::Dns, Kind::Docker]),
+    ("srv", &[Kind::Dns]),
+    ("resolver", &[Kind::Dns]),
+    ("interval", &[Kind::Dns, Kind::File]),
+    ("path", &[Kind::File]),
+    ("endpoint", &[Kind::Docker]),
+    ("label", &[Kind::Docker]),
+    ("compose_service", &[Kind::Docker]),
+    ("compose_project", &[Kind::Docker]),
+    ("network", &[Kind::Docker]),
+];
+
+/// The sources as run; `None`, with problems noted, where one is broken.
+pub(super) fn discovery(
+    written: raw::Sources,
+    upstream: &str,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<Discovery> {
+    let is_list = context.is_list(path);
+    let mut discovery = Discovery::default();
+    let mut whole = true;
+    for (index, source) in written.into_list().into_iter().enumerate() {
+        let element = path.index(index);
+        let path = if is_list { &element } else { path };
+        match one(source, upstream, path, context) {
+            Some(One::Registry(_)) if discovery.registry.is_some() => {
+                context.add(path, "a second registry; one takes all registrations");
+            }
+            Some(One::Registry(max_backends)) => discovery.registry = Some(max_backends),
+            Some(One::Asked(source)) => {
+                if discovery.sources.iter().any(|other| other.id == source.id) {
+                    let message = format!("`{}` is there already", source.id);
+                    context.add(path, message);
+                }
+                discovery.sources.push(source);
+            }
+            None => whole = false,
+        }
+    }
+    whole.then_some(discovery)
+}
+
+enum One {
+    Registry(usize),
+    Asked(Source),
+}
+
+fn one(
+    written: raw::Source,
+    upstream: &str,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<One> {
+    let kind = written.kind?;
+    note_foreign_keys(kind, path, context);
+    let max = |default: usize| written.max_backends.map_or(default, |max| max as usize);
+    let (id, max_backends) = (id(kind, &written, upstream), max(MAX_FOUND));
+    let kind = match kind {
+        Kind::Registry => {
+            if context.is_null(&Path::ROOT.key("admin")) {
+                let message =
+                    "backends register through the admin API, which `admin: null` turns off";
+                context.add(path, message);
+            }
+            return Some(One::Registry(max(MAX_REGISTERED)));
+        }
+        Kind::Dns => SourceKind::Dns(dns(written, path, context)?),
+        Kind::File => SourceKind::File(file(written, path, context)?),
+        Kind::Docker => SourceKind::Docker(docker(written, upstream, path, context)),
+    };
+    Some(One::Asked(Source {
+        id,
+        max_backends,
+        kind,
+    }))
+}
+
+/// Its type and what it looks at: what people tell it from others by.
+fn id(kind: Kind, written: &raw::Source, upstream: &str) -> String {
+    match kind {
+        Kind::Registry => "registry".to_owned(),
+        Kind::Dns => {
+            let name = written.name.as_ref().map_or("", |name| name.value.as_str());
+            match written.port {
+                Some(port) if !written.srv => format!("dns:{name}:{port}"),
+                _ => format!("dns:{name}"),
+            }
+        }
+        Kind::File => {
+            let path = written.path.as_ref().map(|path| path.value.display());
+            format!(
+                "file:{}",
+                path.map_or_else(String::new, |path| path.to_string())
+            )
+        }
+        Kind::Docker => format!("docker:{}", containers(written, upstream)),
+    }
+}
+
+/// Which containers, in a few words: `shop/backend:5000`.
+fn containers(written: &raw::Source, upstream: &str) -> String {
+    let endpoint = written.endpoint.as_ref().map(|at| match &at.value {
+        Endpoint::Unix(path) => path.display().to_string(),
+        Endpoint::Tcp(address) => address.clone(),
+    });
+    let default = (written.label.is_none() && written.compose_service.is_none())
+        .then(|| format!("evenkeel.upstream={upstream}"));
+    let parts = [
+        endpoint,
+        written.compose_project.clone(),
+        written.compose_service.clone(),
+        written.label.clone(),
+        default,
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let port = written
+        .port
+        .map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}{port}", parts.join("/"))
+}
+
+fn note_foreign_keys(kind: Kind, path: &Path<'_>, context: &mut Context<'_>) {
+    for (key, owners) in KEYS {
+        let is_given = context.is_given(&path.key(key)) && !context.is_null(&path.key(key));
+        if is_given && !owners.contains(&kind) {
+            let owners: Vec<String> = owners
+                .iter()
+                .map(|owner| format!("`type: {}`", word(*owner)))
+                .collect();
+            let message = format!(
+                "has no effect with `type: {}`; it belongs to {}",
+                word(kind),
+                owners.join(" and ")
+            );
+            context.add_at_key(path, key, message);
+        }
+    }
+}
+
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Registry => "registry",
+        Kind::Dns => "dns",
+        Kind::File => "file",
+        Kind::Docker => "docker",
+    }
+}
+
+fn dns(written: raw::Source, path: &Path<'_>, context: &mut Context<'_>) -> Option<DnsSource> {
+    require("name", written.name.is_some(), path, context);
+    if written.srv && written.port.is_some() {
+        let message = "contradicts `srv`: SRV records have ports of their own";
+        context.add_at_key(path, "port", message);
+    } else if !written.srv && written.port.is_none() && !context.is_given(&path.key("port")) {
+        let message = "the key `port` is missing; only SRV records (`srv: true`) have one";
+        context.add(path, message);
+    }
+    Some(DnsSource {
+        name: written.name?.value,
+        port: if written.srv {
+            None
+        } else {
+            Some(written.port?)
+        },
+        resolver: written.resolver.map(|address| address.value),
+        interval: written.interval.map_or(INTERVAL, |interval| interval.value),
+    })
+}
+
+fn file(written: raw::Source, path: &Path<'_>, context: &mut Context<'_>) -> Option<FileSource> {
+    require("path", written.path.is_some(), path, context);
+    Some(FileSource {
+        path: written.path?.value,
+        interval: written.interval.map_or(INTERVAL, |interval| interval.value),
+    })
+}
+
+fn require(key: &str, is_there: bool, path: &Path<'_>, context: &mut Context<'_>) {
+    if !is_there && (!context.is_given(&path.key(key)) || context.is_null(&path.key(key))) {
+        context.add(path, format!("the key `{key}` is missing"));
+    }
+}
+
+fn docker(
+    written: raw::Source,
+    upstream: &str,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> DockerSource {
+    let texts = [
+        ("label", &written.label),
+        ("compose_service", &written.compose_service),
+        ("compose_project", &written.compose_project),
+        ("network", &written.network),
+    ];
+    for (key, text) in texts {
+        if text.as_ref().is_some_and(String::is_empty) {
+            context.add(&path.key(key), "nothing is called by the empty text");
+        }
+    }
+    let default = (written.label.is_none() && written.compose_service.is_none())
+        .then(|| format!("evenkeel.upstream={upstream}"));
+    let compose = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
+    let labels = [
+        default,
+        written.label,
+        compose(COMPOSE_PROJECT, written.compose_project),
+        compose(COMPOSE_SERVICE, written.compose_service),
+    ];
+    let endpoint = written.endpoint.map(|endpoint| endpoint.value);
+    DockerSource {
+        endpoint: endpoint.unwrap_or_else(|| Endpoint::Unix(SOCKET.into())),
+        labels: labels.into_iter().flatten().collect(),
+        network: written.network,
+        port: written.port,
+    }
+}

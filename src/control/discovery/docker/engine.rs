@@ -1,0 +1,250 @@
+//! The calls of the Engine's API that are needed, each on a connection of its own.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::container::Container;
+use super::event::Event;
+use crate::config::Endpoint;
+
+/// Until the head of an answer is there.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of the longest list: ten thousand containers and more.
+const MAX_LIST: usize = 32 << 20;
+
+/// Bytes of events that wait to be told; the labels of a container are part of each.
+const MAX_EVENT: usize = 4 << 20;
+
+/// Bytes of what is said with an error.
+const MAX_ERROR: usize = 4 << 10;
+
+/// What happens to a container or its networks that can change its being a backend.
+const EVENTS: [&str; 10] = [
+    "start",
+    "kill",
+    "die",
+    "destroy",
+    "pause",
+    "unpause",
+    "rename",
+    "health_status",
+    "connect",
+    "disconnect",
+];
+
+/// An Engine.
+#[derive(Debug)]
+pub(super) struct Engine {
+    endpoint: Endpoint,
+    /// What paths begin with: the version that the Engine has, such as `/v1.45`.
+    prefix: String,
+}
+
+/// What the Engine says while it lasts. Dropped, the connection is closed.
+pub(super) struct Events {
+    answer: Answer,
+    /// Read and not told yet.
+    said: Vec<u8>,
+}
+
+/// An answer whose body is still to be read, and the connection that it comes on.
+struct Answer {
+    status: http::StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    _connection: Connection,
+}
+
+struct Connection(AbortHandle);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Engine {
+    pub(super) const fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            prefix: String::new(),
+        }
+    }
+
+    /// Asks for the version. Another Engine may have come to the same place.
+    pub(super) async fn greet(&mut self) -> Result<(), String> {
+        let answer = self.get("/_ping").await?;
+        let version = answer.headers.get("api-version");
+        let version = version.and_then(|version| version.to_str().ok());
+        let is_sound = |version: &&str| {
+            let mut characters = version.chars();
+            version.len() < 10 && characters.all(|c| c.is_ascii_digit() || c == '.')
+        };
+        self.prefix = version
+            .filter(is_sound)
+            .map_or_else(String::new, |version| format!("/v{version}"));
+        Ok(())
+    }
+
+    /// The running containers with all of these labels; of those that have a health check, the
+    /// healthy ones.
+    pub(super) async fn containers(&self, labels: &[String]) -> Result<Vec<Container>, String> {
+        let filters = json!({
+            "status": ["running"], "health": ["healthy", "none"], "label": labels,
+        });
+        let answer = self.get(&self.path("/containers/json", &filters)).await?;
+        let body = Limited::new(answer.body, MAX_LIST).collect().await;
+        let body = body.map_err(|error| format!("the list broke off: {error}"))?;
+        serde_json::from_slice(&body.to_bytes())
+            .map_err(|error| format!("the list is not understood: {error}"))
+    }
+
+    /// The events from now on.
+    pub(super) async fn events(&self) -> Result<Events, String> {
+        let filters = json!({ "type": ["container", "network"], "event": EVENTS });
+        let answer = self.get(&self.path("/events", &filters)).await?;
+        Ok(Events {
+            answer,
+            said: Vec::new(),
+        })
+    }
+
+    fn path(&self, path: &str, filters: &serde_json::Value) -> String {
+        let filters = encoded(&filters.to_string());
+        format!("{}{path}?filters={filters}", self.prefix)
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, String> {
+        let asked = timeout(TIMEOUT, self.ask(path)).await;
+        let answer = asked
+            .map_err(|_| format!("no answer within {TIMEOUT:?}"))?
+            .map_err(|error| format!("the Engine cannot be reached: {error}"))?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let said = Limited::new(answer.body, MAX_ERROR).collect().await;
+        let said = said.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+        let said = String::from_utf8_lossy(&said);
+        Err(format!(
+            "the Engine says {}: {}",
+            answer.status,
+            said.trim()
+        ))
+    }
+
+    async fn ask(&self, path: &str) -> io::Result<Answer> {
+        match &self.endpoint {
+            Endpoint::Unix(socket) => {
+                let stream = UnixStream::connect(socket).await;
+                let named = |error| io::Error::other(format!("{}: {error}", socket.display()));
+                ask(stream.map_err(named)?, path, "docker").await
+            }
+            Endpoint::Tcp(address) => {
+                let stream = TcpStream::connect(address).await;
+                let named = |error| io::Error::other(format!("{address}: {error}"));
+                ask(stream.map_err(named)?, path, address).await
+            }
+        }
+    }
+}
+
+impl Events {
+    /// What happens next; `None` when the Engine says no more. Cancelled, nothing is lost.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(end) = self.said.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.said.drain(..=end).collect();
+                if !line.trim_ascii().is_empty() {
+                    return Some(Event::of(&line));
+                }
+                continue;
+            }
+            let frame = self.answer.body.frame().await?.ok()?;
+            let data = frame.into_data().unwrap_or_default();
+            if self.said.len() + data.len() > MAX_EVENT {
+                return None;
+            }
+            self.said.extend_from_slice(&data);
+        }
+    }
+}
+
+async fn ask<S>(stream: S, path: &str, host: &str) -> io::Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let request = Request::get(path).header(HOST, host);
+    let request = request
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let connection = tokio::spawn(async {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "docker: a connection ended");
+        }
+    });
+    let connection = Connection(connection.abort_handle());
+    let answer = sender.send_request(request).await;
+    let (head, body) = answer.map_err(io::Error::other)?.into_parts();
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+        _connection: connection,
+    })
+}
+
+/// Percent-encoded for a query.
+fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("writing to a String cannot fail");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_encoded() {
+        assert_eq!(
+            encoded(r#"{"a":["b=c é"]}"#),
+            "%7B%22a%22%3A%5B%22b%3Dc%20%C3%A9%22%5D%7D"
+        );
+    }
+
+    #[test]
+    fn paths_begin_with_the_version() {
+        let engine = Engine {
+            endpoint: Endpoint::Tcp("localhost:1".to_owned()),
+            prefix: "/v1.45".to_owned(),
+        };
+        assert_eq!(
+            engine.path("/events", &json!({})),
+            "/v1.45/events?filters=%7B%7D"
+        );
+    }
+}
