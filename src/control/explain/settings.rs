@@ -73,8 +73,7 @@ fn backend(backend: &Backend) -> BackendPart {
 
 fn joining(settings: &Upstream) -> Vec<String> {
     let registered = settings.discovery.registry.iter();
-    let registered =
-        registered.map(|most| format!("that register themselves, at most {most}"));
+    let registered = registered.map(|most| format!("that register themselves, at most {most}"));
     let sources = settings.discovery.sources.iter();
     let found = sources.map(|source| format!("of {}, at most {}", source.id, source.max_backends));
     registered.chain(found).collect()
