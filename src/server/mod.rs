@@ -121,11 +121,7 @@ impl Server {
 
         let conf = Arc::clone(&pingora.configuration);
         let frontend = frontend(&config, &conf, &published, &connections, &recorder);
-        let mut service = Service::new("http".to_owned(), frontend);
-        for listener in &config.listeners {
-            service.add_listener(listen::endpoint(listener));
-        }
-        pingora.add_service(service);
+        pingora.add_service(listening(&config, frontend));
         let closing = Arc::new(Closing::new(Arc::clone(&recorder), options.log));
         let control = Control {
             published: Arc::clone(&published),
@@ -286,6 +282,17 @@ fn pingora(config: &Config, options: &Options) -> Result<(Pingora, Inherited), S
         .map_err(StartError::Runtime)?;
     pingora.bootstrap();
     Ok((pingora, heir.map(Heir::end).unwrap_or_default()))
+}
+
+fn listening(
+    config: &Config,
+    frontend: Frontend<HttpProxy<Proxy>, Doorman>,
+) -> Service<Frontend<HttpProxy<Proxy>, Doorman>> {
+    let mut service = Service::new("http".to_owned(), frontend);
+    for listener in &config.listeners {
+        service.add_listener(listen::endpoint(listener));
+    }
+    service
 }
 
 /// Takes connections, and serves what comes through them.

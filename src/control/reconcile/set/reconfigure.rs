@@ -12,8 +12,8 @@ impl Set {
     ///
     /// What the operator said stays, except a weight where the file gives the backend another one
     /// than before: who spoke last about it is right. A backend that leaves the file takes along
-    /// what was said about it. So it is with the algorithm. Registrations stay where the upstream still takes any, unless the
-    /// file now has the backend or its address.
+    /// what was said about it. So it is with the algorithm. Registrations stay where the upstream
+    /// still takes any, unless the file now has the backend or its address.
     pub(in crate::control::reconcile) fn reconfigure(
         &mut self,
         config: &config::Upstream,
@@ -123,7 +123,7 @@ mod tests {
         let other = reconfigured(set, |one| one.backends[1].weight = 5);
         assert_eq!(other.algorithm(), wanted);
         let own = reconfigured(other, |one| {
-            one.algorithm = Choice::Fixed(Algorithm::Random)
+            one.algorithm = Choice::Fixed(Algorithm::Random);
         });
         assert_eq!(own.algorithm(), None);
         assert_eq!(own.told().configured, Choice::Fixed(Algorithm::Random));
