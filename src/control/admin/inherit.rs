@@ -115,9 +115,10 @@ fn read(answer: &Upstreams, now: Moment) -> Inherited {
         let wish = upstream.operator.as_ref();
         if let Some(algorithm) = wish.and_then(|wish| wish.algorithm.as_ref()) {
             let upstream = upstream.name.clone();
-            match Choice::from_name(algorithm) {
-                Some(choice) => inherited.algorithms.push((upstream, choice)),
-                None => tracing::warn!(upstream, algorithm, "not taken over: no such algorithm"),
+            if let Some(choice) = Choice::from_name(algorithm) {
+                inherited.algorithms.push((upstream, choice));
+            } else {
+                tracing::warn!(upstream, algorithm, "not taken over: no such algorithm");
             }
         }
         for backend in &upstream.backends {

@@ -1,4 +1,4 @@
-//! The API for programs: its OpenAPI 3.1 document.
+//! The API for programs: its `OpenAPI` 3.1 document.
 //!
 //! The schemas are generated from the types that are written and read, so they
 //! cannot drift from them; what a type does not say (which call answers what,
