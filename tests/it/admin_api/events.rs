@@ -88,9 +88,9 @@ fn a_stream_goes_on_where_the_one_before_it_ended() {
         assert_eq!(told.id, told.data["id"].as_u64());
     }
     let accept = [("Accept", "application/json")];
-    let list = send(admin, "GET", "/api/v1/events?n=2", &accept, &Value::Null);
-    let list = super::json(&list);
-    let whats: Vec<_> = list.as_array().expect("a list").iter().collect();
+    let answer = send(admin, "GET", "/api/v1/events?n=2", &accept, &Value::Null);
+    let entries = super::json(&answer);
+    let whats: Vec<_> = entries.as_array().expect("a list").iter().collect();
     assert_eq!(whats.len(), 2);
     assert!(
         whats[1]["what"]
@@ -147,14 +147,14 @@ fn readers_that_do_not_read_cost_no_memory_and_are_told_what_they_lost() {
     change(CHANGES);
     let grown = memory() - before;
     assert!(grown < 12e6, "{grown} bytes more for {READERS} readers");
-    let mut last = 0;
-    let lost = readers[0].find("how much is lost", |event: &Event| {
-        last = event.id.unwrap_or(last);
+    let mut newest = 0;
+    let notice = readers[0].find("how much is lost", |event: &Event| {
+        newest = event.id.unwrap_or(newest);
         event.kind == "lost"
     });
-    let lost = lost.data["lost"].as_u64().expect("a number");
+    let lost = notice.data["lost"].as_u64().expect("a number");
     let next = readers[0].next();
-    assert_eq!(next.id, Some(last + lost + 1), "nothing else is missing");
+    assert_eq!(next.id, Some(newest + lost + 1), "nothing else is missing");
     // Somebody who reads is not held up by those who do not.
     let mut reader = Events::open(admin, "", &[]);
     weigh(admin, &id, 10);
