@@ -121,7 +121,9 @@ mod tests {
         set.steer(wanted);
         let other = reconfigured(set, |one| one.backends[1].weight = 5);
         assert_eq!(other.algorithm(), wanted);
-        let own = reconfigured(other, |one| one.algorithm = Choice::Fixed(Algorithm::Random));
+        let own = reconfigured(other, |one| {
+            one.algorithm = Choice::Fixed(Algorithm::Random)
+        });
         assert_eq!(own.algorithm(), None);
         assert_eq!(own.told().configured, Choice::Fixed(Algorithm::Random));
     }
