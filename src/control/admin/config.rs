@@ -20,11 +20,8 @@ use crate::control::reload::{Change, Plan, Rejected, Reloads, Status};
 
 /// The configuration in force.
 #[derive(Debug, Serialize, JsonSchema)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the keys of the JSON, which knows no name of this struct"
-)]
-pub(super) struct Loaded {
+#[schemars(rename = "Configuration")]
+pub(super) struct InForce {
     /// Stands for its text.
     hash: String,
     /// When it was loaded, in seconds since 1970.
@@ -52,7 +49,7 @@ struct LastReload {
     errors: Vec<String>,
 }
 
-impl Loaded {
+impl InForce {
     pub(super) fn of(status: &Status) -> Self {
         Self {
             hash: hash(&status.text),

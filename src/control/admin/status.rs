@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::answer::json;
 use super::api::Api;
-use super::config::Loaded;
+use super::config::InForce;
 use super::headline::{self, headline};
 use super::round;
 use crate::clock::{self, Moment};
@@ -28,7 +28,7 @@ pub(super) struct Status {
     /// Seconds since then.
     uptime: f64,
     /// The configuration in force; null where the process runs without a file.
-    config: Option<Loaded>,
+    config: Option<InForce>,
     /// The traffic of the last ten seconds.
     traffic: Traffic,
     /// How the whole is, in one sentence for people. Its words may change.
@@ -73,7 +73,7 @@ pub(super) async fn status<T>(State(api): State<Arc<Api<T>>>) -> Response {
             .seen
             .reloads
             .as_ref()
-            .map(|all| Loaded::of(&all.status())),
+            .map(|all| InForce::of(&all.status())),
         traffic: traffic(api.seen.traffic.requests(), in_flight, connections),
         health: headline(&pools(&snapshot, now), is_draining, &evidence),
         upstreams: groups.len(),

@@ -88,8 +88,8 @@ fn a_stream_goes_on_where_the_one_before_it_ended() {
         assert_eq!(told.id, told.data["id"].as_u64());
     }
     let accept = [("Accept", "application/json")];
-    let entries = send(admin, "GET", "/api/v1/events?n=2", &accept, &Value::Null);
-    let entries = super::json(&entries);
+    let answer = send(admin, "GET", "/api/v1/events?n=2", &accept, &Value::Null);
+    let entries = super::json(&answer);
     let whats: Vec<_> = entries.as_array().expect("a list").iter().collect();
     assert_eq!(whats.len(), 2);
     assert!(
