@@ -87,7 +87,7 @@ pub(super) fn printed(ports: Ports, backends: &[(Role, SocketAddr)]) -> String {
 
 /// What to try, with this run's addresses.
 pub(super) fn welcome(ports: Ports, backends: &[(Role, SocketAddr)], style: Style) -> String {
-    let Ports { traffic, .. } = ports;
+    let Ports { traffic, admin, .. } = ports;
     let line = |(role, address): &(Role, SocketAddr)| {
         format!(
             "  {} http://{address}  {}",
@@ -100,7 +100,12 @@ pub(super) fn welcome(ports: Ports, backends: &[(Role, SocketAddr)], style: Styl
         format!("{} http://{traffic} balances over", style.bold("Evenkeel")),
     ];
     lines.extend(backends.iter().map(line));
-    lines.extend([String::new(), "Try in another terminal:".to_owned()]);
+    lines.extend([
+        String::new(),
+        format!("{} http://{admin}/", style.bold("Dashboard")),
+        String::new(),
+        "Try in another terminal:".to_owned(),
+    ]);
     for (what, command) in tries(ports, stoppable(backends)) {
         lines.push(style.dim(&format!("  # {what}")));
         lines.push(format!("    {command}"));
@@ -127,7 +132,9 @@ fn stoppable(backends: &[(Role, SocketAddr)]) -> SocketAddr {
 
 fn tries(
     Ports {
-        traffic, metrics, ..
+        traffic,
+        metrics,
+        admin,
     }: Ports,
     stoppable: SocketAddr,
 ) -> [(&'static str, String); 10] {
@@ -161,7 +168,7 @@ fn tries(
         ("check it", "evenkeel check demo.yaml".to_owned()),
         (
             "why a request goes where it goes",
-            format!("evenkeel explain --config demo.yaml http://{traffic}/sticky"),
+            format!("evenkeel explain --admin {admin} http://{traffic}/sticky"),
         ),
     ]
 }

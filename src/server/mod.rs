@@ -37,6 +37,7 @@ use crate::control::reconcile::{Commands, Inherited, Lasting, Reconciler};
 use crate::control::reload::{Means, Reloader, Reloads, Source};
 use crate::control::timeline::{Happening, Timeline};
 use crate::listen::{self, Connections, Frontend};
+use crate::observe::Decisions;
 use crate::observe::logging::LogGuard;
 use crate::observe::metrics::Metrics;
 use crate::observe::{AccessLog, Recorder};
@@ -94,9 +95,7 @@ impl Server {
     /// Builds everything `config` asks for. Nothing is served before [`Server::run`].
     pub fn new(config: Config, options: Options) -> Result<Self, StartError> {
         panics::install();
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!(%error, "cannot raise the limit of open files");
-        }
+        raise_file_limit();
         let config = Arc::new(config);
         if !options.upgrade {
             bind::check(&config)?;
@@ -139,10 +138,7 @@ impl Server {
         let decisions = Arc::clone(recorder.decisions());
         let means = means(&reconciler, &metrics, connections, recorder, &timeline);
         let (reloader, reloads) = Reloader::new(means, &config, options.source);
-        let seen = Seen {
-            decisions,
-            ..seen(&timeline, &checks, clients, &reloads)
-        };
+        let seen = seen(&timeline, &checks, clients, &reloads, decisions);
         let parts = admin::Parts {
             reconciler,
             commands,
@@ -200,20 +196,27 @@ fn lasting(metrics: &Arc<Metrics>, journal: &Journal) -> Lasting {
     }
 }
 
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
 /// Where the admin API looks.
 fn seen(
     timeline: &Arc<Timeline>,
     checks: &HealthChecks<Transport>,
     connections: Arc<Connections>,
     reloads: &Reloads,
+    decisions: Arc<Decisions>,
 ) -> Seen {
     Seen {
+        decisions,
         timeline: Arc::clone(timeline),
         traffic: Arc::default(),
         checks: Arc::clone(checks.latest()),
         connections: Box::new(move || connections.total()),
         reloads: Some(reloads.clone()),
-        ..Seen::default()
     }
 }
 

@@ -73,6 +73,12 @@ static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(tag).expect("hexadecimal digits are visible ASCII")
 });
 
+/// Whether a file of the page is there.
+#[cfg(test)]
+pub(super) fn has(path: &str) -> bool {
+    ASSETS.iter().any(|asset| asset.path == path)
+}
+
 /// The page's files.
 pub(super) fn router<S>() -> Router<S>
 where

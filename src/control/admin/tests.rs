@@ -351,7 +351,6 @@ async fn a_process_that_drains_is_alive_and_not_ready() {
 async fn what_is_not_there_is_json_too() {
     let fixture = Fixture::new(None);
     for path in [
-        "/",
         "/api",
         "/api/v1",
         "/api/v1/upstreams/",

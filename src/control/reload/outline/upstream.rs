@@ -2,10 +2,26 @@
 
 use super::item::Item;
 use crate::config::{
-    ActiveCheck, ClientCert, Ejection, HashKey, Health, HttpProbe, Outlier, Passive, Probe,
-    Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream, UpstreamTls,
+    ActiveCheck, ClientCert, Discovery, Ejection, HashKey, Health, HttpProbe, Outlier, Passive,
+    Probe, Protocol, Queue, SecureCookie, Source, Sticky, Timeouts, Upstream, UpstreamTls,
 };
 use crate::control::reload::value::{Keys, count, duration, option, percent, ranges};
+
+/// Who may join. What a source looks at is its id; how, is told only as a difference.
+fn sources(discovery: &Discovery, keys: &mut Keys) {
+    let Discovery { registry, sources } = discovery;
+    keys.say("discovery.registry", option(registry.as_ref()));
+    for Source {
+        id,
+        max_backends,
+        kind,
+    } in sources
+    {
+        let text = format!("at most {max_backends}");
+        let whole = format!("{max_backends} {kind:?}");
+        keys.secretly(&format!("discovery.{id}"), text, whole.as_bytes());
+    }
+}
 
 /// One upstream, its backends left out.
 pub(super) fn upstream(upstream: &Upstream) -> Item {
@@ -35,7 +51,7 @@ pub(super) fn upstream(upstream: &Upstream) -> Item {
         HashKey::Path => "path".to_owned(),
     };
     keys.say("hash_key", hashed);
-    keys.say("discovery", format!("{discovery:?}"));
+    sources(discovery, &mut keys);
     keys.say("sticky", option(sticky.as_ref().map(stickiness)));
     keys.say("max_in_flight_per_backend", max_in_flight_per_backend);
     connection(*queue, *timeouts, &mut keys);
