@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 16 << 20;
 
 /// The environment variable with the admin API's token.
-const TOKEN: &str = "EVENKEEL_TOKEN";
+const TOKEN: &str = "EVENKEEL_ADMIN_TOKEN";
 
 /// The request to explain, and who is asked.
 #[derive(Args, Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Options {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", required_unless_present = "admin")]
     config: Option<PathBuf>,
-    /// Ask the running process with this admin address; its token is in `EVENKEEL_TOKEN`.
+    /// Ask the running process with this admin address; its token is in `EVENKEEL_ADMIN_TOKEN`.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
     admin: Option<String>,
     #[command(flatten)]

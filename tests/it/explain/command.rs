@@ -37,8 +37,8 @@ fn its_token_is_in_the_environment() {
         let code = asked.exit_within(PATIENCE).code();
         (code, asked.stderr())
     };
-    assert_eq!(ask(&[("EVENKEEL_TOKEN", "secret")]).0, Some(0));
-    let (code, said) = ask(&[("EVENKEEL_TOKEN", "other")]);
+    assert_eq!(ask(&[("EVENKEEL_ADMIN_TOKEN", "secret")]).0, Some(0));
+    let (code, said) = ask(&[("EVENKEEL_ADMIN_TOKEN", "other")]);
     assert_eq!(code, Some(1));
     assert!(said.starts_with("error: 401 Unauthorized: "), "{said}");
 }
