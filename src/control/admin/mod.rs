@@ -2,7 +2,7 @@
 //!
 //! | call | what it does |
 //! |---|---|
-//! | `GET /` | the [dashboard](page) |
+//! | `GET /` | the dashboard, see `page` |
 //! | `GET /livez` | 200 while the process runs |
 //! | `GET /readyz` | 200, or 503 with reasons |
 //! | `GET /api/v1/status` | how the process is, in one sentence and some numbers |

@@ -7,7 +7,7 @@
 //! process starts with takes the same way.
 //!
 //! A new configuration is one more change: what was said about the backends of
-//! upstreams that stay is kept, see [`Set::reconfigure`](set::Set::reconfigure).
+//! upstreams that stay is kept, see `Set::reconfigure`.
 //!
 //! Commands that have piled up are taken together and cost one snapshot. A
 //! renewal costs none: it moves a deadline in the endpoint, and the upstream
