@@ -62,8 +62,9 @@ fn the_traffic_is_shown_by_backend() {
     page.wait_for_text(&format!("{} .c-check", row(a.address())), "passed");
     let drawn = "return document.querySelector(arguments[0]).getAttribute('d').length";
     let line = format!("{} .spark-line", row(a.address()));
-    let drawn = page.run(drawn, &[json!(line)]);
-    assert!(drawn.as_u64() > Some(5), "{drawn}");
+    wait_until("the line is drawn", || {
+        page.run(drawn, &[json!(line)]).as_u64() > Some(5)
+    });
     load.stop();
 }
 
