@@ -238,7 +238,7 @@ impl Evenkeel {
     }
 
     fn wait_for_listeners(&self) {
-        for (name, port) in self.ports.iter().filter(|p| p.0 != "metrics") {
+        for (name, port) in self.ports.iter() {
             let up = within(PATIENCE, || {
                 (is_listening(port.address()) || self.process.has_exited()).then_some(())
             });
