@@ -10,10 +10,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use super::check;
+use super::running::TOKEN;
+use super::{check, running};
 use crate::config::Config;
 use crate::control::admin::client::{Call, CallError};
 use crate::control::explain::sample::{BadSample, Sample};
@@ -21,12 +20,6 @@ use crate::control::explain::{self, Report};
 
 /// How long a running process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Bytes of the longest answer.
-const MAX_ANSWER: u64 = 16 << 20;
-
-/// The environment variable with the admin API's token.
-const TOKEN: &str = "EVENKEEL_ADMIN_TOKEN";
 
 /// The request to explain, and who is asked.
 #[derive(Args, Clone, Debug)]
@@ -65,8 +58,6 @@ struct Request {
 enum AskError {
     #[error("{0}")]
     Call(#[from] CallError),
-    #[error("{0}")]
-    Runtime(io::Error),
     #[error("the answer is none of Evenkeel's: {0}")]
     Answer(#[from] serde_json::Error),
 }
@@ -128,20 +119,7 @@ fn ask(address: &str, token: Option<&str>, request: &Request) -> Result<Report, 
         token: token.map(str::as_bytes),
         body: "",
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(AskError::Runtime)?;
-    let answer = runtime.block_on(async {
-        let call = async {
-            let stream = TcpStream::connect(authority).await?;
-            call.over(stream, MAX_ANSWER).await
-        };
-        timeout(PATIENCE, call)
-            .await
-            .unwrap_or(Err(CallError::Timeout))
-    });
-    let (_, body) = answer?;
+    let body = running::ask(&call, PATIENCE)?;
     Ok(serde_json::from_slice(&body)?)
 }
 

@@ -5,4 +5,5 @@ pub mod check;
 pub mod explain;
 pub mod plan;
 pub mod run;
+mod running;
 pub mod schema;

@@ -6,19 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use super::check;
+use super::running::TOKEN;
+use super::{check, running};
 use crate::config;
-use crate::control::admin::client::{Call, CallError};
+use crate::control::admin::client::Call;
 use crate::control::reload::{Plan, compare};
 
 /// How long a running process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Bytes of the largest answer: every backend of a large configuration.
-const MAX_ANSWER: u64 = 16 << 20;
 
 /// What is compared with what.
 #[derive(Args, Clone, Debug)]
@@ -32,7 +28,7 @@ pub struct Options {
     /// Its bearer token
     #[arg(
         long,
-        env = "EVENKEEL_ADMIN_TOKEN",
+        env = TOKEN,
         hide_env_values = true,
         value_name = "TOKEN"
     )]
@@ -90,10 +86,6 @@ fn offline(
 
 fn ask(admin: SocketAddr, options: &Options) -> Result<Plan, String> {
     let text = config::read_file(&options.new).map_err(|errors| errors.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
     let authority = admin.to_string();
     let call = Call {
         method: "POST",
@@ -102,18 +94,7 @@ fn ask(admin: SocketAddr, options: &Options) -> Result<Plan, String> {
         token: options.token.as_deref().map(str::as_bytes),
         body: &text,
     };
-    let asked = async {
-        let over = async {
-            call.over(TcpStream::connect(admin).await?, MAX_ANSWER)
-                .await
-        };
-        timeout(PATIENCE, over)
-            .await
-            .unwrap_or(Err(CallError::Timeout))
-    };
-    let (_, body) = runtime
-        .block_on(asked)
-        .map_err(|error| format!("{admin}: {error}"))?;
+    let body = running::ask(&call, PATIENCE).map_err(|error| format!("{admin}: {error}"))?;
     serde_json::from_slice(&body).map_err(|error| format!("{admin}: not understood: {error}"))
 }
 

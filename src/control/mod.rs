@@ -12,4 +12,5 @@ mod serve;
 pub mod steward;
 pub mod timeline;
 pub mod traffic;
+mod watch;
 mod words;

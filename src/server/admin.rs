@@ -1,13 +1,14 @@
 //! The service that keeps the set of backends, takes new configurations, and serves the API to both.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 
 use super::bind;
+use super::once::TakeOnce;
 use crate::config;
 use crate::control::admin::{self, Api, Seen};
 use crate::control::lifecycle::Lifecycle;
@@ -24,7 +25,7 @@ pub(super) struct Admin {
     lifecycle: Arc<Lifecycle>,
     metrics: Arc<Metrics>,
     /// Taken by the one start.
-    parts: Mutex<Option<Parts>>,
+    parts: TakeOnce<Parts>,
 }
 
 /// What the service runs.
@@ -46,13 +47,8 @@ impl Admin {
             endpoint,
             lifecycle,
             metrics,
-            parts: Mutex::new(Some(parts)),
+            parts: TakeOnce::new(Some(parts)),
         }
-    }
-
-    fn take_parts(&self) -> Option<Parts> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.take()
     }
 
     /// Answers for as long as the process lives, the drain included, unless another one has taken
@@ -79,7 +75,7 @@ impl Admin {
 #[async_trait]
 impl BackgroundService for Admin {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        let Some(parts) = self.take_parts() else {
+        let Some(parts) = self.parts.take() else {
             return;
         };
         let Parts {

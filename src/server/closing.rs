@@ -1,28 +1,28 @@
 //! The last things a process does, whichever way it ends.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use super::once::TakeOnce;
 use crate::observe::Recorder;
 use crate::observe::logging::LogGuard;
 
 /// Writes what is still queued for the logs.
 pub(super) struct Closing {
     recorder: Arc<Recorder>,
-    log: Mutex<Option<LogGuard>>,
+    log: TakeOnce<LogGuard>,
 }
 
 impl Closing {
     pub(super) fn new(recorder: Arc<Recorder>, log: Option<LogGuard>) -> Self {
         Self {
             recorder,
-            log: Mutex::new(log),
+            log: TakeOnce::new(log),
         }
     }
 
     /// Flushes both logs; later lines are lost. Calling it again does nothing.
     pub(super) fn close(&self) {
         self.recorder.close();
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(log.take());
+        drop(self.log.take());
     }
 }

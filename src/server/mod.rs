@@ -9,6 +9,7 @@ mod error;
 mod heir;
 mod identity;
 mod live;
+mod once;
 mod origin;
 mod oversight;
 mod panics;

@@ -2,13 +2,14 @@
 //!
 //! It goes on while the process drains: requests are still sent to backends then.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::sync::mpsc;
 
+use super::once::TakeOnce;
 use crate::control::steward;
 use crate::control::timeline::Timeline;
 use crate::observe::metrics::Metrics;
@@ -21,7 +22,7 @@ pub(super) struct Oversight {
     published: Arc<Published<Transport>>,
     metrics: Arc<Metrics>,
     timeline: Arc<Timeline>,
-    events: Mutex<Option<mpsc::Receiver<Event>>>,
+    events: TakeOnce<mpsc::Receiver<Event>>,
 }
 
 impl Oversight {
@@ -35,20 +36,15 @@ impl Oversight {
             published: Arc::clone(published),
             metrics: Arc::clone(metrics),
             timeline: Arc::clone(timeline),
-            events: Mutex::new(Some(events)),
+            events: TakeOnce::new(Some(events)),
         }
-    }
-
-    fn take_events(&self) -> Option<mpsc::Receiver<Event>> {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.take()
     }
 }
 
 #[async_trait]
 impl BackgroundService for Oversight {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        let Some(events) = self.take_events() else {
+        let Some(events) = self.events.take() else {
             return;
         };
         let (metrics, timeline) = (Arc::clone(&self.metrics), Arc::clone(&self.timeline));

@@ -28,7 +28,7 @@ const EXPLORE_EVERY: u64 = 200;
 const STALE_AFTER: Duration = Duration::from_millis(500);
 
 /// How long requests leave it to the control plane to find out about a refused connection.
-pub(super) const KNOCK_FIRST: Duration = Duration::from_millis(250);
+const KNOCK_FIRST: Duration = Duration::from_millis(250);
 
 /// The place of the one that tries whether a backend can be connected to again; dropping it leaves
 /// that open.

@@ -1,24 +1,18 @@
-//! Notices that a file has changed, however it was changed.
+//! Notices that the configuration file has changed, however it was changed.
 //!
-//! Editors write a new file and rename it over the old one, and Kubernetes
-//! swaps a symbolic link in the path, so a watch on the file itself would be
-//! left holding one that nobody writes to any more. So the directories are
-//! watched, that of the path and that of the file it leads to, and whatever
-//! happens there is only a reason to look at the file itself. Where the system
-//! cannot watch (a network file system, no watches left), looking at it every
-//! second is what remains.
+//! Where the system cannot watch its directories (a network file system, no
+//! watches left), looking at the file every second is what remains.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+use crate::control::watch::Watch;
 
 /// How long a file must stay as it is to count as written.
 const SETTLED: Duration = Duration::from_millis(50);
@@ -66,12 +60,20 @@ impl Stamp {
 /// Tells `changed` at the start, and whenever the file at `path` is another than it was, for as
 /// long as it is polled.
 pub(super) async fn follow(path: &Path, changed: &Notify) {
-    let stirred = Arc::new(Notify::new());
-    let mut eyes = Eyes::new(&stirred);
+    let mut watch = None;
+    let mut warned = false;
     let mut stamp = Stamp::look(path).await;
     changed.notify_one();
     loop {
-        let poll = if eyes.turn_to(path) { POLL } else { POLL_BLIND };
+        watch = match Watch::renewed(watch.take(), path) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(%error, "the configuration file is looked at every second: it cannot be watched");
+                }
+                None
+            }
+        };
         let mut now = Stamp::look(path).await;
         if now != stamp {
             for _ in 0..MAX_LOOKS {
@@ -84,73 +86,13 @@ pub(super) async fn follow(path: &Path, changed: &Notify) {
             stamp = now;
             changed.notify_one();
         }
-        tokio::select! {
-            () = stirred.notified() => {}
-            () = sleep(poll) => {}
+        match &mut watch {
+            Some(watch) => drop(timeout(POLL, watch.changed()).await),
+            None => sleep(POLL_BLIND).await,
         }
         // What comes in a burst is looked at once.
         sleep(SETTLED).await;
     }
-}
-
-/// The system's notice of what happens in directories.
-struct Eyes {
-    /// `None` where the system has none to give.
-    watcher: Option<RecommendedWatcher>,
-    watched: Vec<PathBuf>,
-}
-
-impl Eyes {
-    fn new(stirred: &Arc<Notify>) -> Self {
-        let stirred = Arc::clone(stirred);
-        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
-            stirred.notify_one();
-        });
-        if let Err(error) = &watcher {
-            tracing::warn!(%error, "the configuration file is looked at every second: it cannot be watched");
-        }
-        Self {
-            watcher: watcher.ok(),
-            watched: Vec::new(),
-        }
-    }
-
-    /// Watches the directories in which `path` can change; whether that is possible.
-    fn turn_to(&mut self, path: &Path) -> bool {
-        let Some(watcher) = &mut self.watcher else {
-            return false;
-        };
-        let wanted = directories(path);
-        for old in self.watched.iter().filter(|old| !wanted.contains(old)) {
-            // A directory that is gone took its watch along.
-            let _ = watcher.unwatch(old);
-        }
-        self.watched.retain(|old| wanted.contains(old));
-        for new in &wanted {
-            if !self.watched.contains(new)
-                && watcher.watch(new, RecursiveMode::NonRecursive).is_ok()
-            {
-                self.watched.push(new.clone());
-            }
-        }
-        self.watched.len() == wanted.len()
-    }
-}
-
-/// The directory of the path, and that of the file it leads to.
-fn directories(path: &Path) -> Vec<PathBuf> {
-    let parent = |path: &Path| match path.parent() {
-        Some(parent) if parent != OsStr::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut directories = vec![parent(path)];
-    if let Ok(real) = fs::canonicalize(path) {
-        let real = parent(&real);
-        if !directories.contains(&real) {
-            directories.push(real);
-        }
-    }
-    directories
 }
 
 #[cfg(test)]

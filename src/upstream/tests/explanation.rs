@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::fixture::{
     NOW, UNIX_NOW, ask, backend, build, context, facts, fail_checks, foreseen, nth, primaries,
-    refuse, settings, signer, upstream,
+    refuse, settings, signer, tcp_check, upstream,
 };
-use crate::config::{self, ActiveCheck, Algorithm, Percent, Probe, SecureCookie, Sticky};
+use crate::config::{self, Algorithm, Percent, SecureCookie, Sticky};
 use crate::upstream::breaker::Trip;
 use crate::upstream::endpoint::Slot;
 use crate::upstream::{
@@ -60,16 +60,7 @@ fn rules(algorithm: Algorithm, threshold: f64, checked: bool) -> config::Upstrea
         ttl: Duration::from_mins(1),
         secure: SecureCookie::Never,
     });
-    settings.health.active = checked.then(|| ActiveCheck {
-        probe: Probe::Tcp,
-        port: None,
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
-        rise: 2,
-        fall: 3,
-        jitter: Percent::NONE,
-        concurrency: 1,
-    });
+    settings.health.active = checked.then(tcp_check);
     settings.health.initially_up = true;
     settings
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
 use crate::clock::Moment;
-use crate::config::{self, Algorithm, Percent};
+use crate::config::{self, ActiveCheck, Algorithm, Percent, Probe};
 use crate::request::Facts;
 use crate::upstream::gate::Verdict;
 use crate::upstream::sticky::Signer;
@@ -39,6 +40,20 @@ pub(super) fn settings(algorithm: Algorithm) -> config::Upstream {
             ..config::Health::default()
         },
         ..DEFAULTS.clone()
+    }
+}
+
+/// A connect every second.
+pub(super) fn tcp_check() -> ActiveCheck {
+    ActiveCheck {
+        probe: Probe::Tcp,
+        port: None,
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        rise: 2,
+        fall: 3,
+        jitter: Percent::NONE,
+        concurrency: 1,
     }
 }
 

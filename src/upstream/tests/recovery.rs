@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::fixture::{
-    NOW, ask, build, context, facts, foreseen, primaries, refuse, settings, signer,
+    NOW, ask, build, context, facts, foreseen, primaries, refuse, settings, signer, tcp_check,
 };
 use crate::clock::Moment;
-use crate::config::{self, ActiveCheck, Algorithm, Passive, Percent, Probe};
+use crate::config::{self, Algorithm, Passive, Percent};
 use crate::state::State::{Down, Up};
 use crate::state::{Reason, State};
 use crate::upstream::{
@@ -31,16 +31,7 @@ fn watched() -> config::Upstream {
 
 fn checked() -> config::Upstream {
     let mut settings = watched();
-    settings.health.active = Some(ActiveCheck {
-        probe: Probe::Tcp,
-        port: None,
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
-        rise: 2,
-        fall: 3,
-        jitter: Percent::NONE,
-        concurrency: 1,
-    });
+    settings.health.active = Some(tcp_check());
     settings
 }
 

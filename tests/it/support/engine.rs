@@ -58,13 +58,7 @@ impl Engine {
     pub(crate) fn on_tcp() -> Self {
         let port = Port::reserve();
         let listener = TcpListener::bind(port.address()).expect("the port is reserved");
-        let shared = Arc::new(Shared::default());
-        let serving = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                serving.accept(Box::new(stream));
-            }
-        });
+        let shared = Shared::serving(move || Some(Box::new(listener.accept().ok()?.0)));
         Self {
             shared,
             endpoint: format!("tcp://{}", port.address()),
@@ -75,13 +69,7 @@ impl Engine {
     /// One that is reached over a socket in the file system.
     pub(crate) fn on_socket(path: &Path) -> Self {
         let listener = UnixListener::bind(path).expect("the folder is writable");
-        let shared = Arc::new(Shared::default());
-        let serving = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                serving.accept(Box::new(stream));
-            }
-        });
+        let shared = Shared::serving(move || Some(Box::new(listener.accept().ok()?.0)));
         Self {
             shared,
             endpoint: format!("unix://{}", path.display()),
@@ -187,6 +175,18 @@ pub(crate) fn container(name: &str, address: SocketAddr, labels: &[(&str, &str)]
 }
 
 impl Shared {
+    /// Serves each connection as it comes.
+    fn serving(next: impl Fn() -> Option<Box<dyn Connection>> + Send + 'static) -> Arc<Self> {
+        let shared = Arc::new(Self::default());
+        let serving = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            while let Some(stream) = next() {
+                serving.accept(stream);
+            }
+        });
+        shared
+    }
+
     fn accept(self: &Arc<Self>, stream: Box<dyn Connection>) {
         if *self.is_away.lock().expect("no holder panics") {
             return stream.cut();

@@ -1,10 +1,7 @@
 //! A list of backends in a file, read whenever it changes.
 //!
-//! The directory is watched and not the file: a file that is replaced by a
-//! rename is another one, and a watch on the old one would never speak again.
-//! The same holds for a symbolic link that is swapped, so the directory it leads
-//! to is watched too. Where nothing can be watched, and on file systems that
-//! tell nothing, the file is read at an interval.
+//! Where its directories cannot be watched, and on file systems that tell
+//! nothing, it is read at an interval.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{self, Backend, FileSource};
 use crate::control::reconcile::Found;
-use watch::Watch;
-
-mod watch;
+use crate::control::watch::Watch;
 
 /// After a change the file is read once nothing more has happened for so long, but not later than
 /// the next constant says: programs write in pieces.
@@ -39,7 +34,9 @@ impl File {
 
     pub(super) async fn look(&mut self) -> Result<Vec<Found>, String> {
         // Before the file is read: what happens in between is told then.
-        self.watch = Watch::renewed(self.watch.take(), &self.source.path);
+        self.watch = Watch::renewed(self.watch.take(), &self.source.path)
+            .inspect_err(|error| tracing::debug!(%error, "not watched: read at an interval"))
+            .ok();
         let path = self.source.path.clone();
         let read = spawn_blocking(move || read(&path)).await;
         let backends = read.map_err(|error| error.to_string())??;

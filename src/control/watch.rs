@@ -1,4 +1,10 @@
 //! Telling that something has changed around a file.
+//!
+//! Editors write a new file and rename it over the old one, and Kubernetes
+//! swaps a symbolic link in the path, so a watch on the file itself would be
+//! left holding one that nobody writes to any more. So the directories are
+//! watched, that of the path and that of the file it leads to, and whatever
+//! happens there is only a reason to look at the file itself.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,20 +25,16 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// `before`, where it still watches the right directories, or a new one; `None` where nothing
-    /// can be watched.
-    pub(super) fn renewed(before: Option<Self>, path: &Path) -> Option<Self> {
+    /// `before`, where it still watches the right directories, or a new one; an error where they
+    /// cannot be watched.
+    pub(super) fn renewed(before: Option<Self>, path: &Path) -> notify::Result<Self> {
         let directories = directories(path);
+        if directories.is_empty() {
+            return Err(notify::Error::path_not_found().add_path(path.to_owned()));
+        }
         match before {
-            Some(watch) if watch.directories == directories => Some(watch),
-            _ => match Self::new(directories) {
-                Ok(watch) => Some(watch),
-                Err(error) => {
-                    let path = path.display();
-                    tracing::debug!(%path, %error, "cannot be watched: read at an interval");
-                    None
-                }
-            },
+            Some(watch) if watch.directories == directories => Ok(watch),
+            _ => Self::new(directories),
         }
     }
 
