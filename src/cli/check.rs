@@ -58,6 +58,13 @@ impl fmt::Display for Summary<'_> {
             let plural = if count == 1 { "" } else { "s" };
             write!(f, "{comma}{count} {what}{plural}")?;
         }
-        Ok(())
+        let found = config
+            .upstreams
+            .iter()
+            .filter(|one| one.discovery.is_some());
+        match found.count() {
+            0 => Ok(()),
+            found => write!(f, " and those found for {found} of the upstreams"),
+        }
     }
 }

@@ -56,6 +56,7 @@ routes:
 upstreams:
   demo:
     algorithm: weighted_response_time
+    discovery: {{ type: registry }}   # a backend may register itself, too
     backends:
 {backends}{care}  sticky:
     algorithm: round_robin
@@ -137,7 +138,7 @@ fn tries(
         admin,
     }: Ports,
     stoppable: SocketAddr,
-) -> [(&'static str, String); 10] {
+) -> [(&'static str, String); 14] {
     [
         ("one request", format!("curl -i http://{traffic}/")),
         (
@@ -159,6 +160,26 @@ fn tries(
         (
             "stop the middle backend for 30 s; no GET is lost",
             format!("curl -X POST 'http://{stoppable}/_demo/stop?secs=30'"),
+        ),
+        (
+            "one backend more: it registers itself, and leaves with Ctrl-C",
+            format!(
+                "evenkeel backend --listen 127.0.0.1:0 --register http://{admin} --upstream demo"
+            ),
+        ),
+        (
+            "another algorithm for all: first the file,",
+            format!(
+                "curl -s http://{admin}/api/v1/config | sed 's/weighted_response_time/least_connections/' > other.yaml"
+            ),
+        ),
+        (
+            "then what it would change,",
+            format!("evenkeel plan --admin {admin} other.yaml"),
+        ),
+        (
+            "then over to it; no request is lost",
+            format!("curl -X PUT --data-binary @other.yaml http://{admin}/api/v1/config"),
         ),
         ("the metrics", format!("curl http://{metrics}/metrics")),
         (

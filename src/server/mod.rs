@@ -31,7 +31,7 @@ use pingora_proxy::{HttpProxy, http_proxy};
 use crate::clock;
 use crate::config::Config;
 use crate::control::admin::Seen;
-use crate::control::discovery::{self, Sources};
+use crate::control::discovery::Sources;
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Inherited, Lasting, Reconciler};
@@ -105,12 +105,10 @@ impl Server {
         let (journal, events) = Journal::new(JOURNAL_CAPACITY);
         let timeline = Arc::new(Timeline::default());
         let before = runtime().map_err(StartError::Runtime)?;
-        let origin = before.block_on(origin::load(&config))?;
-        let sightings = before.block_on(discovery::first(&config.upstreams));
+        let origin = before.block_on(origin::load(&config, None))?;
         let recorder = Arc::new(recorder(&config, &metrics)?);
         // Whatever can fail has been done: from here on the process before this one may end.
-        let (mut pingora, mut inherited) = pingora(&config, &options)?;
-        inherited.sightings = sightings;
+        let (mut pingora, inherited) = pingora(&config, &options)?;
         let lasting = lasting(&metrics, &journal);
         let (reconciler, commands) = Reconciler::new(origin, lasting, &inherited, clock::now());
         let published = Arc::clone(reconciler.published());
@@ -253,9 +251,13 @@ fn means(
     timeline: &Arc<Timeline>,
 ) -> Means<Transport> {
     let timeline = Arc::clone(timeline);
+    let published = Arc::clone(reconciler.published());
     Means {
         loads: reconciler.loads(),
-        loader: Box::new(|config| Box::pin(origin::reload(config))),
+        loader: Box::new(move |config| {
+            let running = published.load().shared_config();
+            Box::pin(origin::reload(config, running))
+        }),
         adapter: Box::new(move |config| {
             connections.adapt(config);
             recorder.adapt(config.access_log.as_ref());

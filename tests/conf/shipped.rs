@@ -39,6 +39,35 @@ fn check_sums_a_sound_file_up() {
 }
 
 #[test]
+fn the_compose_file_finds_its_backends_and_hides_its_api() {
+    let path = "conf/evenkeel.yaml";
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    assert_eq!(check(path.as_ref(), &|_| None, &mut out, &mut err), 0);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "conf/evenkeel.yaml: 1 listener, 4 routes, 2 upstreams, 0 backends \
+         and those found for 2 of the upstreams\n"
+    );
+    let config = load_file(path).unwrap();
+    let sources = &config.upstreams[0].discovery.sources;
+    assert_eq!(sources[0].id, "dns:backend:5000");
+    assert!(config.upstreams[0].discovery.registry.is_some());
+    let admin = |variables: &[(&str, &str)]| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+        let config = load(&text, path, &|name| {
+            variables.get(name).map(|value| (*value).to_owned())
+        });
+        config.map(|config| config.admin.unwrap())
+    };
+    let open = ("ADMIN_ADDRESS", "0.0.0.0:9901");
+    assert!(admin(&[]).unwrap().token.is_none());
+    assert!(admin(&[open]).is_err(), "not without a token");
+    let guarded = admin(&[open, ("ADMIN_TOKEN", "secret")]).unwrap();
+    assert!(guarded.token.is_some());
+}
+
+#[test]
 fn check_says_that_a_file_is_not_there() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let code = check("no/such.yaml".as_ref(), &|_| None, &mut out, &mut err);

@@ -12,14 +12,18 @@ mod files;
 
 /// A configuration whose one upstream `main` has these keys.
 fn start(upstream: &str) -> Evenkeel {
-    Evenkeel::start(&format!(
+    Evenkeel::start(&only("main", upstream))
+}
+
+fn only(name: &str, upstream: &str) -> String {
+    format!(
         "server: {{ workers: 2 }}\n\
          listeners: [{{ name: web, address: \"@web@\" }}]\n\
-         routes: [{{ name: all, upstream: main }}]\n\
-         upstreams:\n  main: {{ algorithm: weighted_round_robin, {upstream} }}\n\
+         routes: [{{ name: all, upstream: {name} }}]\n\
+         upstreams:\n  {name}: {{ algorithm: weighted_round_robin, {upstream} }}\n\
          metrics: {{ address: \"@metrics@\" }}\n\
          admin: {{ address: \"@admin@\" }}\n"
-    ))
+    )
 }
 
 /// Backends that the sources have, as the metrics say.

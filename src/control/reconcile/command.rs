@@ -75,8 +75,6 @@ pub struct Inherited {
     pub wishes: Vec<(Place, Change)>,
     /// What the operator wants upstreams to choose by.
     pub algorithms: Vec<(String, Choice)>,
-    /// What sources have found.
-    pub sightings: Vec<Sighting>,
 }
 
 /// What was said about a backend.

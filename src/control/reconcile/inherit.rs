@@ -31,11 +31,6 @@ pub(super) fn inherit(
             .and_then(|upstream| sets[upstream].report(heartbeat, now).map(|_| upstream));
         note(place, About::Deadline, taken);
     }
-    for sighting in &inherited.sightings {
-        if let Ok(upstream) = position(config, &sighting.upstream) {
-            sets[upstream].find(&sighting.source, sighting.found.clone());
-        }
-    }
     for (place, change) in &inherited.wishes {
         let known = position(config, &place.upstream).inspect(|&upstream| {
             sets[upstream].remember(&place.backend, *change);

@@ -88,19 +88,13 @@ impl<T> Reconciler<T> {
     /// Publishes the first snapshot. What is inherited and refused here is told in the log.
     #[must_use]
     pub fn new(
-        origin: Origin<T>,
+        mut origin: Origin<T>,
         lasting: Lasting,
         inherited: &Inherited,
         now: Moment,
     ) -> (Self, Commands) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let mut sets: Vec<Set> = origin
-            .config
-            .upstreams
-            .iter()
-            .zip(&origin.configured)
-            .map(|(upstream, configured)| Set::new(upstream, configured.clone()))
-            .collect();
+        let mut sets = load::sets(&mut origin, HashMap::new());
         let news = inherit(inherited, &origin.config, &mut sets, now);
         let signer = signer(&origin.config, &lasting);
         let first = build(&origin, &lasting, &signer, &sets, None, now);

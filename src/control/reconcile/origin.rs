@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::Refusal;
+use super::found::Sighting;
 use crate::config::Config;
 use crate::upstream::{Member, Resolved};
 
@@ -17,6 +18,8 @@ pub struct Origin<T> {
     pub config: Arc<Config>,
     /// The addresses of every upstream's backends, in the configuration's order.
     pub configured: Vec<Vec<Resolved>>,
+    /// What sources see that were not asked before: an upstream must not begin without its backends.
+    pub sightings: Vec<Sighting>,
     /// How they are reached.
     pub transports: Transports<T>,
 }

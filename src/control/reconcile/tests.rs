@@ -72,6 +72,7 @@ pub(in crate::control) fn heir(inherited: &Inherited) -> (Reconciler<usize>, Com
 fn of(config: Config, inherited: &Inherited) -> (Reconciler<usize>, Commands) {
     let origin = Origin {
         configured: resolved_backends(&config),
+        sightings: Vec::new(),
         config: Arc::new(config),
         transports: Box::new(|upstream, _| upstream),
     };
@@ -237,11 +238,6 @@ fn one_that_takes_over_begins_with_what_the_other_was_told() {
             (place("away"), maintenance),
         ],
         algorithms: vec![("web".to_owned(), Choice::Fixed(Algorithm::Maglev))],
-        sightings: vec![Sighting {
-            upstream: "web".to_owned(),
-            source: "unknown".to_owned(),
-            found: Vec::new(),
-        }],
     };
     let (mut reconciler, _) = heir(&inherited);
     let expected = ["192.0.2.1:1", "192.0.2.2:1", "a", "b"];

@@ -36,6 +36,7 @@ impl Bench {
         };
         let origin = |config: Arc<Config>| Origin {
             configured: resolved_backends(&config),
+            sightings: Vec::new(),
             config,
             transports: Box::new(|_, _| ()),
         };

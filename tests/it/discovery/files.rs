@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use super::{answers, names, shown, start, under_load, wait_for, wait_for_up};
+use super::{answers, names, only, shown, start, under_load, wait_for, wait_for_up};
 use crate::support::deadline::wait_until;
 use crate::support::{Backend, Evenkeel, Folder, Gate, Reply};
 
@@ -17,11 +17,15 @@ fn list(backends: &[&Backend]) -> String {
 
 /// The file is read when it changes: the interval is too long to help.
 fn watching(folder: &Folder) -> Evenkeel {
+    start(&listed(folder))
+}
+
+fn listed(folder: &Folder) -> String {
     let path = folder.path("backends.yaml");
-    start(&format!(
+    format!(
         "discovery: {{ type: file, path: \"{}\", interval: 1h }}",
         path.display()
-    ))
+    )
 }
 
 #[test]
@@ -64,6 +68,25 @@ fn a_file_changes_under_load_and_no_request_fails() {
         assert!(log.contains(told), "not told: {told}");
     }
     assert_eq!(log.matches("file: empty").count(), 1, "each is told once");
+}
+
+#[test]
+fn a_reload_that_moves_the_traffic_to_found_backends_fails_no_request() {
+    let [a, b] = ["a", "b"].map(Backend::named);
+    let folder = Folder::new();
+    folder.write("backends.yaml", &list(&[&b]));
+    let configured = format!("backends: [{{ address: \"{}\" }}]", a.address());
+    let (fixed, found) = (only("fixed", &configured), only("found", &listed(&folder)));
+    let evenkeel = Evenkeel::start(&fixed);
+    under_load(&evenkeel, |load| {
+        for _ in 0..5 {
+            load.more(100);
+            evenkeel.reload(&found);
+            load.more(100);
+            evenkeel.reload(&fixed);
+        }
+    });
+    assert!(b.count() > 0);
 }
 
 #[test]

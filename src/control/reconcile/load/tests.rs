@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::tests::{config, heartbeat, place, reconciler, resolved_backends};
-use super::super::{Change, Command, Origin, Weighing};
+use super::super::{Change, Command, Found, Origin, Sighting, Weighing};
 use super::*;
 use crate::config::Config;
 use crate::state::State;
@@ -14,6 +14,7 @@ fn load(reconciler: &mut Reconciler<usize>, config: Config, now: Moment) {
     let (done, mut loaded) = oneshot::channel();
     let origin = Origin {
         configured: resolved_backends(&config),
+        sightings: Vec::new(),
         config: Arc::new(config),
         transports: Box::new(|upstream, _| 100 + upstream),
     };
@@ -172,6 +173,38 @@ fn the_backends_of_a_removed_upstream_leave_too() {
     assert_eq!(reconciler.departed.look(), None);
 }
 
+#[test]
+fn an_upstream_begins_with_what_its_new_sources_see() {
+    let (mut reconciler, _) = reconciler();
+    let mut next = config(None);
+    next.upstreams[0].name = "new".to_owned();
+    next.upstreams[0].backends.clear();
+    next.upstreams[0].discovery.sources = vec![config::Source {
+        id: "file:list".to_owned(),
+        max_backends: 10,
+        kind: config::SourceKind::File(config::FileSource {
+            path: "unused".into(),
+            interval: Duration::from_secs(1),
+        }),
+    }];
+    let sighting = |upstream: &str, host: u8| Sighting {
+        upstream: upstream.to_owned(),
+        source: "file:list".to_owned(),
+        found: vec![Found::at(([192, 0, 2, host], 1).into())],
+    };
+    let (done, _loaded) = oneshot::channel();
+    let origin = Origin {
+        configured: resolved_backends(&next),
+        sightings: vec![sighting("new", 77), sighting("gone", 78)],
+        config: Arc::new(next),
+        transports: Box::new(|upstream, _| upstream),
+    };
+    reconciler.succeed(Load { origin, done }, NOW);
+    let changes = reconciler.published().changes();
+    assert!(endpoint(&reconciler, "new", "192.0.2.77:1").is_some());
+    assert_eq!(*changes.borrow(), 1, "never published without it");
+}
+
 #[tokio::test]
 async fn a_handle_loads() {
     let (mut reconciler, commands) = reconciler();
@@ -181,6 +214,7 @@ async fn a_handle_loads() {
     next.upstreams[0].backends.truncate(1);
     let origin = Origin {
         configured: resolved_backends(&next),
+        sightings: Vec::new(),
         config: Arc::new(next),
         transports: Box::new(|upstream, _| upstream),
     };
