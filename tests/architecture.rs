@@ -360,11 +360,8 @@ mod rules_can_fail {
         reports(rule, &inline, "src/upstream/mod.rs:1", "`pingora_ketama`");
         let allowed = [
             ("upstream/mod.rs", "mod balance;"),
-            ("upstream/balance/mod.rs", "mod consistent_hash;"),
-            (
-                "upstream/balance/consistent_hash.rs",
-                "use pingora_ketama::Bucket;",
-            ),
+            ("upstream/balance/mod.rs", "mod ring;"),
+            ("upstream/balance/ring.rs", "use pingora_ketama::Bucket;"),
             ("listen/mod.rs", "use pingora_core::apps::ServerApp;"),
         ];
         accepts(rule, &allowed);

@@ -10,8 +10,7 @@ const PURE: [&str; 4] = ["route", "policy", "upstream", "snapshot"];
 const HOSTS: [&str; 4] = ["listen", "proxy", "server", "control"];
 
 /// Files that may name one more crate of Pingora's, and which.
-const HOST_EXCEPTIONS: [(&str, &str); 1] =
-    [("upstream/balance/consistent_hash.rs", "pingora_ketama")];
+const HOST_EXCEPTIONS: [(&str, &str); 1] = [("upstream/balance/ring.rs", "pingora_ketama")];
 
 /// Files that may read a clock, and why.
 const CLOCK_READERS: [(&str, &str); 3] = [

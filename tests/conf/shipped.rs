@@ -49,9 +49,10 @@ fn the_compose_file_finds_its_backends_and_hides_its_api() {
          and those found for 2 of the upstreams\n"
     );
     let config = load_file(path).unwrap();
-    let sources = &config.upstreams[0].discovery.sources;
-    assert_eq!(sources[0].id, "dns:backend:5000");
-    assert!(config.upstreams[0].discovery.registry.is_some());
+    let web = config.upstreams.iter().find(|one| one.name == "web");
+    let discovery = &web.unwrap().discovery;
+    assert_eq!(discovery.sources[0].id, "dns:backend:5000");
+    assert!(discovery.registry.is_some());
     let admin = |variables: &[(&str, &str)]| {
         let text = std::fs::read_to_string(path).unwrap();
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();

@@ -4,16 +4,13 @@
 //! files and names were looked up. So this cannot, and a request sees either
 //! the one configuration or the other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::command::position;
-use super::origin::{Load, Loads, Origin};
+use super::origin::{Load, Loads};
 use super::set::Set;
 use super::{Reconciler, signer};
 use crate::clock::Moment;
-use crate::config;
-use crate::upstream::Resolved;
 
 impl<T> Reconciler<T> {
     /// The way to give it another configuration.
@@ -31,7 +28,7 @@ impl<T> Reconciler<T> {
         let before = std::mem::replace(&mut self.origin, origin);
         let names = before.config.upstreams.iter().map(|one| one.name.clone());
         let known = names.zip(std::mem::take(&mut self.sets)).collect();
-        self.sets = sets(&mut self.origin, known);
+        self.sets = self.origin.sets(known);
         if before.config.server.secret != self.origin.config.server.secret {
             self.signer = signer(&self.origin.config, &self.lasting);
         }
@@ -50,28 +47,6 @@ impl<T> Reconciler<T> {
         };
         self.departed.see_off(now, &self.lasting.metrics, is_back);
     }
-}
-
-/// The set of each upstream: that of `known` by its name, or a new one. First sightings are taken.
-pub(super) fn sets<T>(origin: &mut Origin<T>, mut known: HashMap<String, Set>) -> Vec<Set> {
-    let upstreams = origin.config.upstreams.iter().zip(&origin.configured);
-    let set = |(upstream, configured): (&config::Upstream, &Vec<Resolved>)| {
-        let configured = configured.clone();
-        match known.remove(&upstream.name) {
-            Some(mut set) => {
-                set.reconfigure(upstream, configured);
-                set
-            }
-            None => Set::new(upstream, configured),
-        }
-    };
-    let mut sets: Vec<Set> = upstreams.map(set).collect();
-    for sighting in std::mem::take(&mut origin.sightings) {
-        if let Ok(upstream) = position(&origin.config, &sighting.upstream) {
-            sets[upstream].find(&sighting.source, sighting.found);
-        }
-    }
-    sets
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl<T> Reconciler<T> {
         now: Moment,
     ) -> (Self, Commands) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let mut sets = load::sets(&mut origin, HashMap::new());
+        let mut sets = origin.sets(HashMap::new());
         let news = inherit(inherited, &origin.config, &mut sets, now);
         let signer = signer(&origin.config, &lasting);
         let first = build(&origin, &lasting, &signer, &sets, None, now);

@@ -1,12 +1,14 @@
 //! Configurations, as the reconciler takes them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::command::Refusal;
+use super::command::{Refusal, position};
 use super::found::Sighting;
-use crate::config::Config;
+use super::set::Set;
+use crate::config::{self, Config};
 use crate::upstream::{Member, Resolved};
 
 /// Makes the way to a backend of the upstream at a position.
@@ -22,6 +24,30 @@ pub struct Origin<T> {
     pub sightings: Vec<Sighting>,
     /// How they are reached.
     pub transports: Transports<T>,
+}
+
+impl<T> Origin<T> {
+    /// The set of each upstream: that of `known` by its name, or a new one. First sightings are taken.
+    pub(super) fn sets(&mut self, mut known: HashMap<String, Set>) -> Vec<Set> {
+        let upstreams = self.config.upstreams.iter().zip(&self.configured);
+        let set = |(upstream, configured): (&config::Upstream, &Vec<Resolved>)| {
+            let configured = configured.clone();
+            match known.remove(&upstream.name) {
+                Some(mut set) => {
+                    set.reconfigure(upstream, configured);
+                    set
+                }
+                None => Set::new(upstream, configured),
+            }
+        };
+        let mut sets: Vec<Set> = upstreams.map(set).collect();
+        for sighting in std::mem::take(&mut self.sightings) {
+            if let Ok(upstream) = position(&self.config, &sighting.upstream) {
+                sets[upstream].find(&sighting.source, sighting.found);
+            }
+        }
+        sets
+    }
 }
 
 /// Configurations that wait at a time.

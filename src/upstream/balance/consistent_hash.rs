@@ -1,19 +1,15 @@
 //! By the hash key on a Ketama ring, with bounded load.
 //!
-//! The ring is NGINX's (160 points for each unit of weight): when a backend
-//! joins or leaves, only the keys next to its points move. On its own such a
+//! The ring is NGINX's: when a backend joins or leaves, only the keys next to its
+//! points move. On its own such a
 //! ring lets one popular key overload its backend, so a backend is passed over
 //! while it has more than 1.25 times the average of requests in flight per
 //! weight (Mirrokni et al. 2018); the key then goes to the next on the ring.
 //! With few requests in flight the average is small and keys move early: that
 //! is the price of the bound.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-
-use pingora_ketama::{Bucket, Continuum};
-
 use super::order::tell_order;
+use super::ring::Ring;
 use super::weights::reduced;
 use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
@@ -28,42 +24,27 @@ const MAX_STEPS: usize = 256;
 /// The bound is 5/4 of the average.
 const BOUND: (u64, u64) = (5, 4);
 
+#[derive(Debug)]
 pub(super) struct ConsistentHash {
-    ring: Continuum,
-    /// The member at each point: the ring itself only tells addresses.
-    owners: Box<[u16]>,
-}
-
-impl std::fmt::Debug for ConsistentHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ConsistentHash")
-            .field("points", &self.owners.len())
-            .finish_non_exhaustive()
-    }
+    ring: Ring,
 }
 
 impl ConsistentHash {
     pub(super) fn new(members: &[Member]) -> Self {
         let weights: Vec<u32> = members.iter().map(|member| member.weight).collect();
-        let buckets: Vec<Bucket> = members
-            .iter()
-            .zip(reduced(&weights, MAX_UNITS))
-            .map(|(member, weight)| Bucket::new(member.endpoint.address(), weight))
-            .collect();
-        let ring = Continuum::new(&buckets);
-        let owners = owners(&ring, members);
-        Self { ring, owners }
+        let addresses = members.iter().map(|member| member.endpoint.address());
+        Self {
+            ring: Ring::new(addresses.zip(reduced(&weights, MAX_UNITS))),
+        }
     }
 
     /// Whose the points are from the key's own on.
     fn walk(&self, key: u64) -> impl Iterator<Item = usize> {
-        let start = match self.owners.len() {
-            0 => 0,
-            _ => self.ring.node_idx(&key.to_le_bytes()),
-        };
+        let points = self.ring.len();
+        let start = self.ring.point_of(&key.to_le_bytes());
         let mut last = None;
-        (0..MAX_STEPS.min(self.owners.len()))
-            .map(move |step| usize::from(self.owners[(start + step) % self.owners.len()]))
+        (0..MAX_STEPS.min(points))
+            .map(move |step| self.ring.owner((start + step) % points))
             .filter(move |&index| last.replace(index) != Some(index))
     }
 }
@@ -134,22 +115,4 @@ impl Bound {
             (numerator * self.in_flight * u64::from(weight)).div_ceil(denominator * self.weight);
         u64::from(in_flight) < allowed
     }
-}
-
-/// Walks the ring once around and notes whose each point is.
-fn owners(ring: &Continuum, members: &[Member]) -> Box<[u16]> {
-    let indices: HashMap<SocketAddr, u16> = members
-        .iter()
-        .map(|member| member.endpoint.address())
-        .zip(0..)
-        .collect();
-    let mut owners = Vec::new();
-    let mut point = 0;
-    while let Some(address) = ring.get_addr(&mut point) {
-        owners.push(indices[address]);
-        if point == 0 {
-            break;
-        }
-    }
-    owners.into()
 }

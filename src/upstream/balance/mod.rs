@@ -24,6 +24,7 @@ mod measure;
 mod order;
 mod power_of_two;
 mod random;
+mod ring;
 mod round_robin;
 mod turns;
 mod weighted_response_time;

@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use super::lowest::{SCAN, Score, lowest, sample};
+use super::lowest::{SCAN, Score, looks, lowest};
 use super::turns::Turns;
 use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
@@ -97,8 +97,11 @@ fn cost(candidates: &Candidates<'_>, index: usize) -> f32 {
 
 /// The eligible candidate that has gone longest without a request, if that is too long.
 fn stalest(candidates: &Candidates<'_>, draws: &mut Draws) -> Option<usize> {
-    (0..candidates.len().min(SCAN))
-        .map(|step| sample(candidates, draws, step))
+    (0..looks(candidates))
+        .map(|step| match candidates.len() {
+            ..=SCAN => step,
+            len => draws.index(len),
+        })
         .filter(|&index| candidates.is_eligible(index))
         .map(|index| (candidates.endpoint(index).picked_at(), index))
         .min()

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::super::tests::{config, heartbeat, place, reconciler, resolved_backends};
 use super::super::{Change, Command, Found, Origin, Sighting, Weighing};
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, FileSource, Source, SourceKind};
 use crate::state::State;
 use crate::upstream::{Endpoint, Mode};
 use tokio::sync::oneshot;
@@ -179,10 +179,10 @@ fn an_upstream_begins_with_what_its_new_sources_see() {
     let mut next = config(None);
     next.upstreams[0].name = "new".to_owned();
     next.upstreams[0].backends.clear();
-    next.upstreams[0].discovery.sources = vec![config::Source {
+    next.upstreams[0].discovery.sources = vec![Source {
         id: "file:list".to_owned(),
         max_backends: 10,
-        kind: config::SourceKind::File(config::FileSource {
+        kind: SourceKind::File(FileSource {
             path: "unused".into(),
             interval: Duration::from_secs(1),
         }),
