@@ -64,7 +64,8 @@ impl fmt::Display for Summary<'_> {
             .filter(|one| one.discovery.is_some());
         match found.count() {
             0 => Ok(()),
-            found => write!(f, " and those found for {found} of the upstreams"),
+            1 => write!(f, "; 1 upstream finds more"),
+            found => write!(f, "; {found} upstreams find more"),
         }
     }
 }

@@ -45,8 +45,8 @@ fn the_compose_file_finds_its_backends_and_hides_its_api() {
     assert_eq!(check(path.as_ref(), &|_| None, &mut out, &mut err), 0);
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        "conf/evenkeel.yaml: 1 listener, 4 routes, 2 upstreams, 0 backends \
-         and those found for 2 of the upstreams\n"
+        "conf/evenkeel.yaml: 1 listener, 4 routes, 2 upstreams, 0 backends; \
+         2 upstreams find more\n"
     );
     let config = load_file(path).unwrap();
     let web = config.upstreams.iter().find(|one| one.name == "web");
