@@ -20,7 +20,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 pub const QUEUE_LINES: usize = 8192;
 
 /// What is logged unless the environment says otherwise.
-pub const DEFAULT_FILTER: &str = "info,pingora=warn";
+pub const DEFAULT_FILTER: &str = "info,pingora=warn,notify=warn";
 
 /// The variables with the filter, in `env_logger`'s syntax; the first that is
 /// set and not empty wins.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,9 @@ use crate::support::{Client, Process};
 
 const MISSING: &str = "the dashboard's tests need chromium and chromedriver: run `make test`, or `.ci/install test` once \
      (on Debian: apt-get install chromium chromium-driver)";
+
+/// A browser that starts on a busy machine needs its time for the first page.
+const BUSY: Duration = Duration::from_secs(90);
 
 /// The key of an element's id, as the standard has it.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -167,7 +171,7 @@ impl Browser {
             ("Host", host.as_str()),
             ("Content-Type", "application/json"),
         ];
-        let mut client = Client::connect(self.port.address());
+        let mut client = Client::connect(self.port.address()).patient(BUSY);
         let answer = client.request(method, &target, &headers, body.to_string().as_bytes());
         let mut said: Value = serde_json::from_str(&answer.text()).expect("the driver speaks JSON");
         let value = said["value"].take();

@@ -46,6 +46,13 @@ impl Client {
         Self::over(TcpStream::connect_timeout(&address, PATIENCE)?)
     }
 
+    /// The same, whose answers may take longer than those of Evenkeel.
+    pub(crate) fn patient(mut self, limit: Duration) -> Self {
+        let stream = self.reader.stream();
+        stream.set_read_timeout(Some(limit)).expect("it is open");
+        self
+    }
+
     /// A connection that comes from another loopback address.
     pub(crate) fn connect_from(source: IpAddr, address: SocketAddr) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
