@@ -4,6 +4,8 @@ pub mod admin;
 pub mod discovery;
 pub mod explain;
 pub mod exposition;
+#[cfg(test)]
+mod folder;
 pub mod health;
 pub mod lifecycle;
 pub mod reconcile;

@@ -24,6 +24,7 @@ pub use event::{Event, EventKind, Journal};
 pub use exclusion::Exclusion;
 pub use explain::{Binding, Considered, Explanation, Foreseen, Panic, Source};
 pub use failure::Failure;
+pub(crate) use member::host_name;
 pub use member::{Member, Resolved};
 pub use overseer::Overseer;
 pub use oversight::{CheckFailure, Mode, Status};

@@ -35,6 +35,16 @@ fn wait_for_up(evenkeel: &Evenkeel, up: bool) {
     evenkeel.wait_for_metric("evenkeel_discovery_up", &[], f64::from(u8::from(up)));
 }
 
+/// That the one source was down and came back is told, each once.
+#[track_caller]
+fn was_down_once(evenkeel: &Evenkeel) {
+    let log = evenkeel.log();
+    for told in ["is down", "is back"] {
+        let told = format!("source of backends {told}");
+        assert_eq!(log.matches(&told).count(), 1, "{told}: once");
+    }
+}
+
 /// What the API says about the backends of `main`.
 fn shown(evenkeel: &Evenkeel) -> Vec<Value> {
     let admin = evenkeel.admin();

@@ -131,20 +131,24 @@ fn containers(written: &raw::Source, upstream: &str) -> String {
         Endpoint::Unix(path) => path.display().to_string(),
         Endpoint::Tcp(address) => address.clone(),
     });
-    let default = (written.label.is_none() && written.compose_service.is_none())
-        .then(|| format!("evenkeel.upstream={upstream}"));
     let parts = [
         endpoint,
         written.compose_project.clone(),
         written.compose_service.clone(),
         written.label.clone(),
-        default,
+        default_label(written, upstream),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let port = written
         .port
         .map_or_else(String::new, |port| format!(":{port}"));
     format!("{}{port}", parts.join("/"))
+}
+
+/// The label that containers must have where the file says nothing about which.
+fn default_label(written: &raw::Source, upstream: &str) -> Option<String> {
+    let says_nothing = written.label.is_none() && written.compose_service.is_none();
+    says_nothing.then(|| format!("evenkeel.upstream={upstream}"))
 }
 
 fn note_foreign_keys(kind: Kind, path: &Path<'_>, context: &mut Context<'_>) {
@@ -226,8 +230,7 @@ fn docker(
             context.add(&path.key(key), "nothing is called by the empty text");
         }
     }
-    let default = (written.label.is_none() && written.compose_service.is_none())
-        .then(|| format!("evenkeel.upstream={upstream}"));
+    let default = default_label(&written, upstream);
     let compose = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
     let labels = [
         default,

@@ -34,11 +34,13 @@ pub(super) fn lowest(
 ) -> Option<usize> {
     let mut seen = [(Score::default(), 0_usize); SCAN];
     let mut count = 0;
-    for step in 0..looks(candidates) {
+    let all = candidates.len() <= SCAN;
+    for step in 0..if all { candidates.len() } else { DRAWN } {
         // By weight: a heavy one among a thousand must be looked at as often as it is due.
-        let index = match candidates.len() {
-            ..=SCAN => step,
-            _ => candidates.alias.position(draws.next()).unwrap_or(step),
+        let index = if all {
+            step
+        } else {
+            candidates.alias.position(draws.next()).unwrap_or(step)
         };
         if candidates.is_eligible(index) {
             seen[count] = (score(index), index);
@@ -51,14 +53,6 @@ pub(super) fn lowest(
     let count = keep_lowest(&mut seen[..count], tolerance, |score| score.cost);
     let count = keep_lowest(&mut seen[..count], 1.0, |score| score.load);
     nth(&seen[..count], turn)
-}
-
-/// How many are looked at.
-pub(super) fn looks(candidates: &Candidates<'_>) -> usize {
-    match candidates.len() {
-        count @ ..=SCAN => count,
-        _ => DRAWN,
-    }
 }
 
 /// Moves those within the tolerance to the front and says how many there are.

@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use super::lowest::{SCAN, Score, looks, lowest};
+use super::lowest::{SCAN, Score, lowest};
 use super::turns::Turns;
 use super::{Balancer, Measure, Pick, Request};
 use crate::upstream::draw::Draws;
@@ -97,7 +97,8 @@ fn cost(candidates: &Candidates<'_>, index: usize) -> f32 {
 
 /// The eligible candidate that has gone longest without a request, if that is too long.
 fn stalest(candidates: &Candidates<'_>, draws: &mut Draws) -> Option<usize> {
-    (0..looks(candidates))
+    // Rare enough to look at more of a large upstream than a choice does.
+    (0..candidates.len().min(SCAN))
         .map(|step| match candidates.len() {
             ..=SCAN => step,
             len => draws.index(len),

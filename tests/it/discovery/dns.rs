@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{answers, names, shown, start, under_load, wait_for, wait_for_up};
+use super::{answers, names, shown, start, under_load, wait_for, wait_for_up, was_down_once};
 use crate::support::ports::Port;
 use crate::support::{Backend, Evenkeel, NameServer};
 
@@ -131,13 +131,7 @@ fn a_name_server_that_is_killed_takes_no_backend_with_it() {
         server.set_hosts(&[("app.test", b.address())]);
         b.wait_for(50);
     });
-    let log = evenkeel.log();
-    assert_eq!(
-        log.matches("source of backends is down").count(),
-        1,
-        "told once"
-    );
-    assert_eq!(log.matches("source of backends is back").count(), 1);
+    was_down_once(&evenkeel);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Containers, as an Engine that the test makes up lists them. `tests/docker/run` asks a real one.
 
-use super::{answers, names, shown, start, under_load, wait_for, wait_for_up};
+use super::{answers, names, shown, start, under_load, wait_for, wait_for_up, was_down_once};
 use crate::support::deadline::{Stopwatch, wait_until};
 use crate::support::engine::container;
 use crate::support::{Backend, Engine, Evenkeel, Folder};
@@ -163,11 +163,5 @@ fn an_engine_that_is_away_takes_no_backend_with_it() {
         wait_for_up(&evenkeel, true);
         b.wait_for(50);
     });
-    let log = evenkeel.log();
-    assert_eq!(
-        log.matches("source of backends is down").count(),
-        1,
-        "told once"
-    );
-    assert_eq!(log.matches("source of backends is back").count(), 1);
+    was_down_once(&evenkeel);
 }

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::{self, Backend, FileSource};
 use crate::control::reconcile::Found;
 use crate::control::watch::Watch;
+use crate::upstream::host_name;
 
 /// After a change the file is read once nothing more has happened for so long, but not later than
 /// the next constant says: programs write in pieces.
@@ -74,12 +75,10 @@ async fn found(backends: Vec<Backend>) -> Result<Vec<Found>, String> {
         let addresses = super::resolve::look_up(&backend.address)
             .await
             .map_err(|reason| format!("{} cannot be looked up: {reason}", backend.address))?;
-        let host = backend.address.rsplit_once(':').map(|(host, _)| host);
-        let host = host.filter(|host| host.parse::<std::net::Ipv4Addr>().is_err());
-        let host = host.filter(|host| !host.starts_with('['));
+        let host = host_name(&backend.address);
         found.extend(addresses.into_iter().map(|address| Found {
             address,
-            name: host.map(str::to_owned),
+            name: host.clone(),
             weight: backend.weight,
             backup: backend.backup,
             zone: backend.zone.clone(),

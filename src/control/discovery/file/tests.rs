@@ -1,32 +1,9 @@
 use super::*;
+use crate::control::folder::Folder;
 
-/// A directory of its own, removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = format!("evenkeel-file-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(folder);
-        std::fs::create_dir_all(&path).expect("the temporary folder is writable");
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).expect("writable");
-    }
-
-    fn file(&self, name: &str, interval: Duration) -> File {
-        File::new(FileSource {
-            path: self.0.join(name),
-            interval,
-        })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn file(folder: &Folder, name: &str, interval: Duration) -> File {
+    let path = folder.path(name);
+    File::new(FileSource { path, interval })
 }
 
 const NEVER: Duration = Duration::from_hours(1);
@@ -45,16 +22,16 @@ async fn next(file: &mut File) -> Result<Vec<u16>, String> {
 
 #[tokio::test]
 async fn a_change_is_noticed_however_it_is_made() {
-    let folder = Folder::new("changes");
+    let folder = Folder::new();
     folder.write("list", "[127.0.0.1:1]");
-    let mut file = folder.file("list", NEVER);
+    let mut file = file(&folder, "list", NEVER);
     assert_eq!(ports(&mut file).await, Ok(vec![1]));
     folder.write("list", "[127.0.0.1:2]");
     assert_eq!(next(&mut file).await, Ok(vec![2]), "written in place");
     folder.write("new", "[127.0.0.1:3]");
-    std::fs::rename(folder.0.join("new"), folder.0.join("list")).expect("same folder");
+    std::fs::rename(folder.path("new"), folder.path("list")).expect("same folder");
     assert_eq!(next(&mut file).await, Ok(vec![3]), "replaced");
-    std::fs::remove_file(folder.0.join("list")).expect("there");
+    std::fs::remove_file(folder.path("list")).expect("there");
     let gone = next(&mut file).await.unwrap_err();
     assert!(gone.contains("No such file"), "{gone}");
     folder.write("list", "[127.0.0.1:4]");
@@ -63,8 +40,8 @@ async fn a_change_is_noticed_however_it_is_made() {
 
 #[tokio::test]
 async fn a_swapped_link_is_noticed() {
-    let folder = Folder::new("links");
-    let at = |name: &str| folder.0.join(name);
+    let folder = Folder::new();
+    let at = |name: &str| folder.path(name);
     for (version, port) in [("one", 1), ("two", 2)] {
         std::fs::create_dir_all(at(version)).expect("writable");
         folder.write(&format!("{version}/list"), &format!("[127.0.0.1:{port}]"));
@@ -75,7 +52,7 @@ async fn a_swapped_link_is_noticed() {
     };
     link("one", "..data");
     link("..data/list", "list");
-    let mut file = folder.file("list", NEVER);
+    let mut file = file(&folder, "list", NEVER);
     assert_eq!(ports(&mut file).await, Ok(vec![1]));
     link("two", "..data");
     assert_eq!(next(&mut file).await, Ok(vec![2]), "the link's own link");
@@ -87,13 +64,13 @@ async fn a_swapped_link_is_noticed() {
 
 #[tokio::test]
 async fn a_folder_that_is_replaced_is_watched_again() {
-    let folder = Folder::new("folder");
-    let at = |name: &str| folder.0.join(name);
+    let folder = Folder::new();
+    let at = |name: &str| folder.path(name);
     for (name, port) in [("in", 1), ("out", 2)] {
         std::fs::create_dir_all(at(name)).expect("writable");
         folder.write(&format!("{name}/list"), &format!("[127.0.0.1:{port}]"));
     }
-    let mut file = folder.file("in/list", Duration::from_millis(50));
+    let mut file = file(&folder, "in/list", Duration::from_millis(50));
     assert_eq!(ports(&mut file).await, Ok(vec![1]));
     std::fs::rename(at("in"), at("old")).expect("same folder");
     std::fs::rename(at("out"), at("in")).expect("same folder");
@@ -105,24 +82,26 @@ async fn a_folder_that_is_replaced_is_watched_again() {
 
 #[tokio::test]
 async fn what_is_no_list_has_its_place() {
-    let folder = Folder::new("broken");
+    let folder = Folder::new();
     folder.write("list", "- 127.0.0.1:1\n- nonsense\n");
-    let told = ports(&mut folder.file("list", NEVER)).await.unwrap_err();
+    let told = ports(&mut file(&folder, "list", NEVER)).await.unwrap_err();
     assert!(told.contains("list:2:3: [1]: expected HOST:PORT"), "{told}");
-    let told = ports(&mut folder.file("nothing", NEVER)).await.unwrap_err();
+    let told = ports(&mut file(&folder, "nothing", NEVER))
+        .await
+        .unwrap_err();
     assert!(told.contains("No such file"), "{told}");
-    let told = ports(&mut folder.file(".", NEVER)).await.unwrap_err();
+    let told = ports(&mut file(&folder, ".", NEVER)).await.unwrap_err();
     assert!(told.contains("not a file"), "{told}");
 }
 
 #[tokio::test]
 async fn names_are_looked_up_and_kept_for_tls() {
-    let folder = Folder::new("names");
+    let folder = Folder::new();
     folder.write(
         "list",
         "[{ address: localhost:7, weight: 3 }, '127.0.0.1:8', '[::1]:9']",
     );
-    let found = folder.file("list", NEVER).look().await.expect("sound");
+    let found = file(&folder, "list", NEVER).look().await.expect("sound");
     let named: Vec<_> = found.iter().filter(|one| one.address.port() == 7).collect();
     assert!(
         named
@@ -134,7 +113,7 @@ async fn names_are_looked_up_and_kept_for_tls() {
     assert!(others.clone().all(|one| one.name.is_none()));
     assert_eq!(others.count(), 2);
     folder.write("list", "[nobody.invalid:1]");
-    let told = folder.file("list", NEVER).look().await.unwrap_err();
+    let told = file(&folder, "list", NEVER).look().await.unwrap_err();
     assert!(
         told.starts_with("nobody.invalid:1 cannot be looked up"),
         "{told}"
