@@ -1,0 +1,343 @@
+"""Backends: rate, errors and duration of each, whether it gets its share, and what state it is in since when."""
+
+from look import (
+    BLUE,
+    CLASSES,
+    COUNT,
+    GREEN,
+    ORANGE,
+    RATE,
+    SECONDS,
+    SHARE,
+    STATES,
+    board,
+    dashed,
+    figure,
+    graph,
+    leads_to,
+    listing,
+    numbered,
+    one_hot,
+    row,
+    timeline,
+    variable,
+)
+
+U = 'upstream=~"$upstream"'
+B = f'{U}, backend=~"$backend"'
+NAME = "{{upstream}} {{backend}}"
+
+
+def _states(built):
+    return (
+        built.with_panel(
+            timeline(
+                "States",
+                "What state each backend is in. Only up, warming, suspect and half_open get requests; docs/health.md has each of them.",
+                (one_hot(f"evenkeel_backend_state{{{B}", "state", STATES, "upstream, backend"), NAME),
+                texts=numbered(STATES),
+            )
+        )
+        .with_panel(
+            listing(
+                "Why",
+                "The reason for each backend's state. docs/health.md says what to do about it.",
+                f"evenkeel_backend_state_reason{{{B}}} == 1",
+                {"upstream": "upstream", "backend": "backend", "reason": "reason"},
+                no_value="No backends",
+            )
+        )
+        .with_panel(
+            graph(
+                "Ejections",
+                "Times a backend was taken out for what requests to it came to, by reason. The first one of a backend is not seen here, "
+                "but in the states above and as an annotation.",
+                (
+                    f"sum by (backend, reason) (increase(evenkeel_ejections_total{{{B}}}[$__rate_interval])) > 0",
+                    "{{backend}} {{reason}}",
+                ),
+                (f"sum(upstream:evenkeel_backend_ejected:count5m{{{U}}})", "all within five minutes"),
+                unit=COUNT,
+                bars=True,
+                no_value="None",
+            )
+        )
+    )
+
+
+def _red(built):
+    return (
+        built.with_row(row("Rate, errors, duration"))
+        .with_panel(
+            graph(
+                "Requests",
+                "Attempts a second at each backend, retries included.",
+                (f"sum by (upstream, backend) (rate(evenkeel_backend_requests_total{{{B}}}[$__rate_interval]))", NAME),
+                unit=RATE,
+                no_value="No requests",
+            )
+        )
+        .with_panel(
+            graph(
+                "Failed attempts",
+                "Share of the attempts that were answered 5xx, or not at all (failed).",
+                (
+                    f'(sum by (upstream, backend) (rate(evenkeel_backend_requests_total{{{B}, code_class=~"5xx|failed"}}[$__rate_interval]))\n'
+                    f"  or 0 * sum by (upstream, backend) (rate(evenkeel_backend_requests_total{{{B}}}[$__rate_interval])))\n"
+                    f"  / (sum by (upstream, backend) (rate(evenkeel_backend_requests_total{{{B}}}[$__rate_interval])) > 0)",
+                    NAME,
+                ),
+                unit=SHARE,
+                no_value="No requests",
+            )
+        )
+        .with_panel(
+            graph(
+                "Latency by backend",
+                "p99 of the time from the request being sent to the first byte of the response. One line above the others: that "
+                "backend is slow. All of them: what they share, or too few.",
+                (
+                    f"histogram_quantile(0.99, sum by (le, upstream, backend) (rate(evenkeel_backend_response_seconds_bucket{{{B}}}[$__rate_interval])))",
+                    NAME,
+                ),
+                unit=SECONDS,
+                no_value="No requests",
+            )
+        )
+        .with_panel(
+            graph(
+                "Median latency by backend",
+                "p50 of the same time: what most requests see.",
+                (
+                    f"histogram_quantile(0.5, sum by (le, upstream, backend) (rate(evenkeel_backend_response_seconds_bucket{{{B}}}[$__rate_interval])))",
+                    NAME,
+                ),
+                unit=SECONDS,
+                no_value="No requests",
+            )
+        )
+        .with_panel(
+            graph(
+                "Answers by class",
+                "What attempts came to. failed: no response. cancelled: the client left first.",
+                (
+                    f"sum by (code_class) (rate(evenkeel_backend_requests_total{{{B}}}[$__rate_interval]))",
+                    "{{code_class}}",
+                ),
+                unit=RATE,
+                stacked=True,
+                palette=CLASSES,
+                no_value="No requests",
+            )
+        )
+        .with_panel(
+            graph(
+                "As the backends count",
+                "Requests a second that the demo backends themselves say they answered, by instance. Checks are among them.",
+                (
+                    'sum by (instance) (rate(demo_backend_requests_total{job="backend"}[$__rate_interval]))',
+                    "{{instance}}",
+                ),
+                unit=RATE,
+                no_value="No backend with metrics of its own",
+            )
+        )
+    )
+
+
+def _share(built):
+    share = graph(
+        "Share against weight",
+        "Of the requests to its upstream, the part each backend got in five minutes, and dashed the part it would get by weight alone. Well below it: "
+        "the algorithm avoids it, or it comes back.",
+        (f"avg by (upstream, backend) (backend:evenkeel_backend_requests:share5m{{{B}}})", NAME),
+        (
+            f"avg by (upstream, backend) (evenkeel_backend_weight{{{B}}} * evenkeel_backend_up)\n"
+            f"  / on (upstream) group_left () sum by (upstream) (avg by (upstream, backend) (evenkeel_backend_weight{{{U}}} * evenkeel_backend_up))",
+            NAME + " by weight",
+        ),
+        unit=SHARE,
+        top=1,
+        no_value="No requests",
+    )
+    return (
+        built.with_row(row("Who gets what"))
+        .with_panel(dashed(share, "/by weight$/"))
+        .with_panel(
+            graph(
+                "Part of its weight",
+                "What each backend gets of its weight: below 1 while it warms up or is a suspect, 0 when it is out.",
+                (f"avg by (upstream, backend) (evenkeel_backend_share{{{B}}})", NAME),
+                unit=SHARE,
+                top=1,
+            )
+        )
+        .with_panel(
+            leads_to(
+                graph(
+                    "In flight",
+                    "Requests that each backend works on by now.",
+                    (f"sum by (upstream, backend) (evenkeel_backend_in_flight{{{B}}})", NAME),
+                    unit=COUNT,
+                    span=8,
+                ),
+                "evenkeel-autoscaler",
+                "Should there be more of them",
+            )
+        )
+        .with_panel(
+            graph(
+                "Part of the cap in use",
+                "Requests in flight over max_in_flight_per_backend of the backends that are up.",
+                (
+                    f"sum by (upstream) (evenkeel_backend_in_flight{{{U}}})\n"
+                    f"  / on (upstream) (max by (upstream) (evenkeel_backend_in_flight_limit{{{U}}}) * sum by (upstream) (evenkeel_backend_up{{{U}}}))",
+                    "{{upstream}}",
+                ),
+                unit=SHARE,
+                span=8,
+                top=1,
+                steps=[BLUE, (0.8, ORANGE)],
+                no_value="This version does not tell the cap",
+            )
+        )
+        .with_panel(
+            graph(
+                "Picks by what decided",
+                "Why backends were chosen: by the algorithm, a cookie, a retry, a probe, or in panic, when too few are up.",
+                (f"sum by (reason) (rate(evenkeel_backend_picks_total{{{B}}}[$__rate_interval]))", "{{reason}}"),
+                unit=RATE,
+                span=8,
+                stacked=True,
+                no_value="No requests",
+            )
+        )
+    )
+
+
+def _connections(built):
+    return (
+        built.with_row(row("Connections, checks, discovery"))
+        .with_panel(
+            graph(
+                "Connections",
+                "Open connections to each backend, idle ones included.",
+                (f"sum by (upstream, backend) (evenkeel_backend_connections{{{B}}})", NAME),
+                unit=COUNT,
+                span=8,
+            )
+        )
+        .with_panel(
+            graph(
+                "Time to connect",
+                "p99 of the time a new connection takes, TLS included.",
+                (
+                    f"histogram_quantile(0.99, sum by (le, upstream) (rate(evenkeel_backend_connect_seconds_bucket{{{B}}}[$__rate_interval])))",
+                    "{{upstream}}",
+                ),
+                unit=SECONDS,
+                span=8,
+                no_value="No new connection",
+            )
+        )
+        .with_panel(
+            graph(
+                "Connections reused",
+                "Share of the attempts on a kept connection. A new one costs a round trip, with TLS two or three.",
+                (
+                    f'sum by (upstream) (rate(evenkeel_pool_reuse_total{{{U}, reused="true"}}[$__rate_interval]))\n'
+                    f"  / (sum by (upstream) (rate(evenkeel_pool_reuse_total{{{U}}}[$__rate_interval])) > 0)",
+                    "{{upstream}}",
+                ),
+                unit=SHARE,
+                span=8,
+                top=1,
+                no_value="No requests",
+            )
+        )
+        .with_panel(
+            graph(
+                "Health checks",
+                "Checks a second by what they came to.",
+                (
+                    f"sum by (upstream, result) (rate(evenkeel_health_checks_total{{{B}}}[$__rate_interval]))",
+                    "{{upstream}} {{result}}",
+                ),
+                unit=RATE,
+                span=8,
+                no_value="No upstream has active checks",
+            )
+        )
+        .with_panel(
+            graph(
+                "Time of health checks",
+                "p99 of the time that checks take. Near their timeout they fail by chance.",
+                (
+                    f"histogram_quantile(0.99, sum by (le, upstream, backend) (rate(evenkeel_health_check_duration_seconds_bucket{{{B}}}[$__rate_interval])))",
+                    NAME,
+                ),
+                unit=SECONDS,
+                span=8,
+                no_value="No upstream has active checks",
+            )
+        )
+        .with_panel(
+            graph(
+                "Backends found",
+                "Backends that each source named the last time it was asked.",
+                (f"sum by (upstream, source) (evenkeel_discovery_backends{{{U}}})", "{{upstream}} {{source}}"),
+                unit=COUNT,
+                span=8,
+                no_value="All backends stand in the configuration",
+                decimals=0,
+            )
+        )
+        .with_panel(
+            figure(
+                "Sources that answer",
+                "Share of the sources of backends that could be asked the last time.",
+                f"avg(evenkeel_discovery_up{{{U}}})",
+                SHARE,
+                span=8,
+                steps=[ORANGE, (1, GREEN)],
+                no_value="No sources",
+            )
+        )
+        .with_panel(
+            figure(
+                "Time waited for a slot",
+                "p99 of the time that requests which had to wait did wait.",
+                f"histogram_quantile(0.99, sum by (le) (rate(evenkeel_queue_wait_seconds_bucket{{{U}}}[$__rate_interval])))",
+                SECONDS,
+                span=8,
+                no_value="Nobody waited",
+            )
+        )
+        .with_panel(
+            figure(
+                "Would have been ejected",
+                "Ejections of outliers that are only observed, within this range.",
+                f"sum(increase(evenkeel_outlier_observed_total{{{B}}}[$__range]))",
+                COUNT,
+                span=8,
+                no_value="None",
+                decimals=0,
+            )
+        )
+    )
+
+
+def dashboard():
+    """The dashboard."""
+    built = board(
+        "evenkeel-backends",
+        "Evenkeel backends",
+        "Rate, errors and duration of each backend, its share against its weight, and its states over time.",
+        [
+            variable("upstream", "Upstream", "evenkeel_algorithm_active, upstream"),
+            variable("backend", "Backend", 'evenkeel_backend_up{upstream=~"$upstream"}, backend'),
+        ],
+    )
+    for part in (_states, _red, _share, _connections):
+        built = part(built)
+    return built
