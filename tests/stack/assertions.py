@@ -1,0 +1,234 @@
+"""What must hold of the running stack, whether it runs in containers or as plain processes.
+
+A stack offers: `prometheus_url`, `alertmanager_url`, `traffic_url`, `metrics_url`, `admin_url`, `admin_token`,
+`jobs` (how many targets each job has), `lacks` (what is not there: a pattern of queries that need it, by name),
+`absent` (jobs of what is not there), `replicas`, `backups`, `freeze()` (stops a backend in its tracks and gives its address back), `thaw()` and `scale(count)`.
+"""
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from prometheus import Dashboard, Failed, Prometheus, eventually, get, get_json
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EMPTY = Path(__file__).with_name("empty-panels.txt")
+
+# Generous: machines are shared, and a wait ends as soon as what is waited for is there.
+PATIENCE = 120.0
+REQUESTS = 1000
+
+
+def say(text):
+    print(f"stack: {text}", flush=True)
+
+
+class Assertions:
+    """All of them, in the order in which they make sense."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self._lacks = dict(stack.lacks)
+        self.prometheus = Prometheus(stack.prometheus_url)
+
+    def all(self):
+        for step in (
+            self.every_target_is_up,
+            self.requests_are_served_without_an_error,
+            self.every_panel_has_data,
+            self.every_alert_is_silent,
+            self.the_autoscaler_tells_and_does_nothing,
+            self.a_dead_backend_is_told,
+            self.more_backends_share_the_load,
+            self.no_get_has_failed,
+            self.every_alert_is_silent,
+        ):
+            began = time.monotonic()
+            step()
+            say(f"{time.monotonic() - began:5.1f} s  {step.__name__.replace('_', ' ')}")
+
+    def every_target_is_up(self):
+        def up():
+            targets = [one for one in self.prometheus.targets() if one[0] not in self.stack.absent]
+            bad = [f"{job} at {url} is {health}: {why}" for job, url, health, why in targets if health != "up"]
+            if bad:
+                raise Failed("; ".join(bad))
+            jobs = [job for job, *_ in targets]
+            found = {job: jobs.count(job) for job in jobs}
+            if found != self.stack.jobs:
+                raise Failed(f"targets are {found}, not {self.stack.jobs}")
+            return True
+
+        eventually("every target is up", PATIENCE, up)
+
+    def requests_are_served_without_an_error(self):
+        def under_load():
+            served = self._sum('rate(evenkeel_requests_total{code="200"}[30s])')
+            generated = self._sum("rate(locust_requests_total[30s])")
+            return served > 1 and generated > 1
+
+        eventually("Locust's requests are served", PATIENCE, under_load)
+        self.no_get_has_failed()
+
+    def no_get_has_failed(self):
+        failed = self._sum('evenkeel_requests_total{method="GET",code=~"5.."}')
+        if failed:
+            raise Failed(f"{failed:.0f} GETs were answered 5xx")
+
+    def every_panel_has_data(self):
+        files = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
+        if len(files) < 7:
+            raise Failed(f"only {len(files)} dashboards are there")
+        # Some series come with the second evaluation of a rule, or the second request of a kind.
+        empty = [1]
+        deadline = time.monotonic() + PATIENCE
+        while empty and time.monotonic() < deadline:
+            asked, skipped, empty, unused = self._look_at(files)
+            time.sleep(1 if empty else 0)
+        for lacking, count in skipped.items():
+            say(f"SKIPPED {count} {'query' if count == 1 else 'queries'}, because {lacking} is not there")
+        if empty:
+            raise Failed("panels without data:\n  " + "\n  ".join(empty))
+        if unused:
+            raise Failed(f"{EMPTY.name} lists what is not empty or not there: {sorted(unused)}")
+        say(f"{asked} queries of {len(files)} dashboards have data")
+
+    def _look_at(self, files):
+        excused = {
+            line.split("#")[0].strip() for line in EMPTY.read_text().splitlines() if line.split("#")[0].strip()
+        }
+        asked, skipped, empty, unused = 0, {}, [], set(excused)
+        for file in files:
+            dashboard = Dashboard(file)
+            try:
+                queries = list(dashboard.queries(self.prometheus, self._lacking))
+            except Failed as error:
+                empty.append(str(error))
+                continue
+            for panel, query in queries:
+                lacking = self._lacking(query)
+                if lacking:
+                    skipped[lacking[0]] = skipped.get(lacking[0], 0) + 1
+                    unused.discard(f"{dashboard.name} / {panel}")
+                    continue
+                samples = self.prometheus.query(query)
+                place = f"{dashboard.name} / {panel}"
+                if panel.startswith("annotation "):
+                    continue
+                asked += 1
+                if place in excused:
+                    unused.discard(place)
+                elif not samples:
+                    empty.append(f"{place}: {' '.join(query.split())}")
+        return asked, skipped, empty, unused
+
+    def _lacking(self, query):
+        """What a query needs and is not there."""
+        return [what for what, needs in self._lacks.items() if re.search(needs, query)]
+
+    def every_alert_is_silent(self):
+        def silent():
+            firing = [
+                f"{name} {labels}"
+                for name, labels, state in self.prometheus.alerts()
+                # Information is for whoever looks anyway: that a dry run holds the size back.
+                if state == "firing" and labels["severity"] != "info" and labels.get("job") not in self.stack.absent
+            ]
+            if firing:
+                raise Failed("; ".join(firing))
+            return True
+
+        eventually("every alert is silent", PATIENCE, silent)
+
+    def the_autoscaler_tells_and_does_nothing(self):
+        def decided():
+            targets = self._admin("/api/v1/autoscaler")["targets"]
+            [web] = [one for one in targets if one["upstream"] == "web"]
+            if web["decision"] is None:
+                raise Failed("it has not decided yet")
+            return web
+
+        eventually("the autoscaler decides", PATIENCE, decided)
+        actions = self._sum("evenkeel_autoscaler_actions_total")
+        if actions:
+            raise Failed(f"in a dry run it changed the size {actions:.0f} times")
+
+    def a_dead_backend_is_told(self):
+        backend = self.stack.freeze()
+        try:
+            selector = f'upstream="web",backend="{backend}"'
+
+            def down():
+                state = self.prometheus.query(f"evenkeel_backend_state{{{selector}}} == 1")
+                is_down = [labels["state"] for labels, _ in state] == ["down"]
+                return is_down and self._sum(f"evenkeel_backend_up{{{selector}}}") == 0
+
+            eventually(f"{backend} is shown as down", PATIENCE, down)
+
+            def fires():
+                return any(
+                    name == "BackendDown" and labels.get("backend") == backend and state == "firing"
+                    for name, labels, state in self.prometheus.alerts()
+                )
+
+            eventually("BackendDown fires", PATIENCE, fires)
+
+            def received():
+                alerts = get_json(f"{self.stack.alertmanager_url}/api/v2/alerts")
+                return any(
+                    one["labels"]["alertname"] == "BackendDown" and one["labels"].get("backend") == backend
+                    for one in alerts
+                )
+
+            eventually("Alertmanager has it", PATIENCE, received)
+        finally:
+            self.stack.thaw()
+
+        def back():
+            return self._sum(f"evenkeel_backend_up{{{selector}}}") == 1
+
+        eventually(f"{backend} serves again", PATIENCE, back)
+        # What was sent to it while nobody knew was repeated on another one.
+        self.no_get_has_failed()
+
+    def more_backends_share_the_load(self):
+        count = 5
+        self.stack.scale(count)
+        self.stack.jobs["backend"] += count - self.stack.replicas
+        self.stack.replicas = count
+        self.every_target_is_up()
+
+        def serve():
+            up = self._own('evenkeel_backend_share{upstream="web"')
+            full = [backend for backend, share in up.items() if share == 1]
+            # The backup has its share, too, and gets nothing.
+            return len(full) == count + self.stack.backups
+
+        eventually(f"{count} backends serve", PATIENCE, serve)
+        counter = 'evenkeel_backend_picks_total{upstream="web"'
+        before = self._own(counter)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: get(f"{self.stack.traffic_url}/?algo=round_robin"), range(REQUESTS)))
+        after = self._own(counter)
+        shares = {backend: after[backend] - before.get(backend, 0) for backend in after}
+        shares = {backend: share for backend, share in shares.items() if share}
+        mean = sum(shares.values()) / count
+        if len(shares) != count or not all(0.7 * mean < share < 1.3 * mean for share in shares.values()):
+            raise Failed(f"of {REQUESTS} requests the backends got {shares}")
+
+    def _own(self, series):
+        """What the balancer itself says at this moment, by backend."""
+        found = {}
+        for line in get(f"{self.stack.metrics_url}/metrics").decode().splitlines():
+            if line.startswith(series):
+                backend = re.search(r'backend="([^"]*)"', line)[1]
+                found[backend] = found.get(backend, 0) + float(line.rsplit(" ", 1)[1])
+        return found
+
+    def _sum(self, query):
+        return sum(value for _, value in self.prometheus.query(query))
+
+    def _admin(self, path):
+        headers = {"Authorization": f"Bearer {self.stack.admin_token}"}
+        return get_json(self.stack.admin_url + path, headers=headers)
