@@ -4,11 +4,12 @@ CARGO ?= cargo
 PROFILE ?= dev
 export PATH := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools:$(PATH)
 
-.PHONY: help demo test check bench build build-pgo
+.PHONY: help demo test stack-test check bench build build-pgo
 
 help:
 	@echo 'make demo    build and run the all-in-one demo (ports 5000 and 8000; Ctrl-C ends it)'
 	@echo 'make test    every test'
+	@echo 'make stack-test   docker compose up, looked at from all sides; without an Engine, the same with processes'
 	@echo 'make check   format, lints and documentation, as CI asks for them'
 	@echo 'make bench   the benchmarks (release profile, takes minutes to build)'
 	@echo 'make build   the release binary: target/release/evenkeel'
@@ -23,6 +24,11 @@ demo:
 test:
 	@.ci/install test
 	$(CARGO) test --locked
+
+# Starts an Engine where there is none and it may. EVENKEEL_BIN is tested in place of the debug build.
+stack-test:
+	@.ci/install test
+	tests/stack/run
 
 check:
 	@.ci/install build

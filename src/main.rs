@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use evenkeel::cli::run::Run;
 use evenkeel::cli::schema::Form;
-use evenkeel::cli::{cases, check, explain, plan, run, schema};
+use evenkeel::cli::{cases, check, explain, plan, probe, run, schema};
 use evenkeel::config::Config;
 use evenkeel::demo::backend::{self, BackendOptions};
 use evenkeel::demo::{self, DemoOptions, Style};
@@ -49,6 +49,8 @@ enum Command {
         #[command(flatten)]
         options: cases::Options,
     },
+    /// Ask an address once: exit 0 when it answers with success, otherwise 1.
+    Probe(probe::Options),
     /// Print the JSON Schema of the configuration.
     Schema {
         /// Print the reference in Markdown instead.
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Test { on, options } => with(&on, &env, &mut err, |config| {
             cases::run(config, &options, &mut out)
         }),
+        Command::Probe(options) => probe::run(&options, &mut out, &mut err).map(ExitCode::from),
         Command::Schema { markdown } => {
             let form = if markdown { Form::Markdown } else { Form::Json };
             Ok(schema::schema(form, &mut out).into())

@@ -2,6 +2,8 @@
 
 #[path = "conf/broken.rs"]
 mod broken;
+#[path = "conf/compose.rs"]
+mod compose;
 #[path = "conf/mutations.rs"]
 mod mutations;
 #[path = "conf/shipped.rs"]

@@ -11,10 +11,12 @@
 //!   what the command prints, where `...` stands for anything in a line and, alone, for any lines.
 //!   A command ends with 0 unless `$ echo $?` comes next.
 //! - Addresses on the loopback interface are replaced by free ones, and back in the output.
-//! - What is not run stands in `shell::NOT_RUN`, each with its reason.
+//! - What is not run stands in `shell::NOT_RUN`, each with its reason. Of commands for Docker, every name is looked up.
 
 #[path = "documents/blocks.rs"]
 mod blocks;
+#[path = "documents/compose.rs"]
+mod compose;
 #[path = "documents/markdown.rs"]
 mod markdown;
 #[path = "documents/names.rs"]

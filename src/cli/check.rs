@@ -63,9 +63,16 @@ impl fmt::Display for Summary<'_> {
             .iter()
             .filter(|one| one.discovery.is_some());
         match found.count() {
-            0 => Ok(()),
-            1 => write!(f, "; 1 upstream finds more"),
-            found => write!(f, "; {found} upstreams find more"),
+            0 => {}
+            1 => write!(f, "; 1 upstream finds more")?,
+            found => write!(f, "; {found} upstreams find more")?,
         }
+        let Some(autoscaler) = &config.autoscaler else {
+            return Ok(());
+        };
+        let scaled = autoscaler.targets.len();
+        let verb = if scaled == 1 { "is" } else { "are" };
+        let how = if autoscaler.dry_run { " (dry run)" } else { "" };
+        write!(f, "; {scaled} {verb} scaled{how}")
     }
 }

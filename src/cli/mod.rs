@@ -4,6 +4,7 @@ pub mod cases;
 pub mod check;
 pub mod explain;
 pub mod plan;
+pub mod probe;
 pub mod run;
 mod running;
 pub mod schema;

@@ -13,12 +13,17 @@ use super::tree;
 /// What stands where a secret was.
 pub const MASK: &str = "<masked>";
 
-/// The keys that hold secrets.
-const SECRETS: [[&str; 2]; 3] = [
-    ["server", "secret"],
-    ["metrics", "token"],
-    ["admin", "token"],
+/// The keys that hold secrets; [`EACH`] is every element of a list.
+const SECRETS: [&[&str]; 5] = [
+    &["server", "secret"],
+    &["metrics", "token"],
+    &["admin", "token"],
+    &["autoscaler", "prometheus", "token"],
+    &["autoscaler", "targets", EACH, "driver", "secret"],
 ];
+
+/// Stands for every element of a list.
+const EACH: &str = "*";
 
 /// What is shown where the secrets cannot be told from the rest.
 const HIDDEN: &str = "# A secret is written in a way that cannot be masked.\n";
@@ -43,19 +48,35 @@ pub fn masked(text: &str) -> String {
 /// The secrets in a file; `None` where it is no YAML.
 fn secrets(text: &str) -> Option<Vec<String>> {
     let root = tree::parse(text, &mut Problems::default())?;
-    let found = SECRETS.iter().filter_map(|[section, key]| {
-        let Node {
-            value: Value::Scalar(scalar),
-            ..
-        } = root.get(section)?.get(key)?
-        else {
-            return None;
-        };
-        let is_null = scalar.plain && ["", "~", "null", "Null", "NULL"].contains(&&*scalar.text);
-        let is_secret = !is_null && !is_variable(&scalar.text) && scalar.text != MASK;
-        is_secret.then(|| scalar.text.clone())
-    });
-    Some(found.collect())
+    let mut found = Vec::new();
+    for keys in SECRETS {
+        gather(&root, keys, &mut found);
+    }
+    Some(found)
+}
+
+/// Adds the secrets that `keys` lead to from `node`.
+fn gather(node: &Node, keys: &[&str], found: &mut Vec<String>) {
+    match (&node.value, keys) {
+        (Value::Scalar(scalar), []) => {
+            let is_null =
+                scalar.plain && ["", "~", "null", "Null", "NULL"].contains(&&*scalar.text);
+            if !is_null && !is_variable(&scalar.text) && scalar.text != MASK {
+                found.push(scalar.text.clone());
+            }
+        }
+        (Value::List(items), [EACH, rest @ ..]) => {
+            for item in items {
+                gather(item, rest, found);
+            }
+        }
+        (Value::Map(_), [key, rest @ ..]) => {
+            if let Some(inner) = node.get(key) {
+                gather(inner, rest, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether a text is one variable without a default.
@@ -78,6 +99,20 @@ mod tests {
             metrics: { token: <masked> }   # ours\nadmin:\n  token: \"<masked>\"\nname: abc\n";
         assert_eq!(masked(text), shown);
         assert_eq!(masked(shown), shown);
+    }
+
+    #[test]
+    fn the_secrets_of_the_autoscaler_are_masked_in_every_target() {
+        let text = "autoscaler:\n  prometheus: { url: http://p, token: first-one }\n  targets:\n\
+            \x20   - driver: { type: webhook, secret: second-one }\n\
+            \x20   - driver: { type: docker, service: web }\n\
+            \x20   - { driver: { type: webhook, secret: \"third-one\" } }   # not third-one\n";
+        let shown = text
+            .replace("first-one", MASK)
+            .replace("second-one", MASK)
+            .replace("third-one", MASK);
+        assert_eq!(masked(text), shown);
+        assert_eq!(shown.matches(MASK).count(), 4);
     }
 
     #[test]

@@ -10,11 +10,13 @@ pub use algorithm::{Algorithm, Choice};
 pub use load::{FileKind, load, load_checking_files, read_file};
 pub use problem::{Errors, Place, Problem};
 pub use run::{
-    AccessLog, Action, ActiveCheck, Admin, Backend, ClientCert, Config, Discovery, DnsSource,
-    DockerSource, Ejection, Endpoint, FileSource, HashKey, HeaderEdits, Health, HostPattern,
-    HttpProbe, Listener, LogFormat, LogPath, Match, Metrics, Outlier, Passive, PathPattern, Probe,
-    Protocol, Queue, RedirectTarget, Retry, RetryOn, Rewrite, Route, SecureCookie, Server, Source,
-    SourceKind, Split, Sticky, Timeouts, Upstream, UpstreamTls, ValuePattern,
+    AccessLog, Action, ActiveCheck, Admin, Autoscaler, Backend, ClientCert, Config, Discovery,
+    DnsSource, DockerSource, Driver, Ejection, Endpoint, EngineTls, FileSource, Forecast,
+    ForecastMode, HashKey, HeaderEdits, Health, HostPattern, HttpProbe, Listener, LogFormat,
+    LogPath, Match, Metrics, Outlier, Passive, PathPattern, Probe, Prometheus, Protocol, Queue,
+    RedirectTarget, Retry, RetryOn, Rewrite, Route, ScaleTarget, SecureCookie, Server, Signal,
+    SignalKind, Source, SourceKind, Split, Steps, Sticky, Timeouts, Upstream, UpstreamTls,
+    ValuePattern,
 };
 pub use targets::load_backends;
 pub use units::{Percent, Secret};

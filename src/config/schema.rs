@@ -15,13 +15,12 @@ use super::raw;
 pub(crate) const NOT_YET: &str = "x-not-supported-yet";
 
 /// Keys of later versions: where, which, and the values that say "off".
-fn later_keys() -> [(&'static str, &'static str, Value); 5] {
+fn later_keys() -> [(&'static str, &'static str, Value); 4] {
     [
         ("Listener", "proxy_protocol", json!([false])),
         ("Listener", "tls", json!([null])),
         ("Route", "mirror", json!([null])),
         ("", "fleet", json!([null, {"redis": null}])),
-        ("", "autoscaler", json!([null])),
     ]
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod autoscaler;
+
 const FILE: &str = r#"
 server: { workers: 3, secret: "0123456789abcdef" }
 listeners:

@@ -29,6 +29,14 @@ impl Percent {
     }
 }
 
+/// As it is written, `12.5%`, to a hundredth of a percent; more digits are the float's own.
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hundredths = (self.0 * 10_000.0).round() / 100.0;
+        write!(f, "{hundredths}%")
+    }
+}
+
 /// A secret from the configuration; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -100,6 +100,19 @@ pub enum Happening {
         /// In words.
         detail: String,
     },
+    /// The autoscaler changed the size of an upstream, or could not.
+    Scaling {
+        /// The upstream's name.
+        upstream: String,
+        /// Backends before; null where no size was changed.
+        from: Option<u32>,
+        /// Backends from now on.
+        to: Option<u32>,
+        /// Why, in a word.
+        reason: &'static str,
+        /// The same in words, with what failed.
+        detail: String,
+    },
     /// Something was changed through the API.
     Operator {
         /// What, and by whom.
@@ -147,6 +160,7 @@ impl Happening {
             Self::Algorithm { .. } => "algorithm",
             Self::Reload { .. } => "reload",
             Self::Source { .. } => "source",
+            Self::Scaling { .. } => "scaling",
             Self::Operator { .. } => "operator",
         }
     }

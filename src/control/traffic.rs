@@ -26,6 +26,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Readings that rates and quantiles are taken over.
 pub const WINDOW: usize = 10;
 
+/// Readings that are older tell nothing about the present: nobody takes them any more.
+const STALE: Duration = Duration::from_secs(5);
+
 /// What the last seconds were like.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
@@ -39,6 +42,15 @@ pub struct Pace {
     pub p95: Option<f64>,
     /// What 99 % of them do not exceed.
     pub p99: Option<f64>,
+}
+
+/// How much was under way in an upstream, on average over the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// Requests in flight, those to backends that have left included.
+    pub in_flight: f64,
+    /// Requests waiting for a slot.
+    pub waiting: f64,
 }
 
 /// The traffic of the last seconds.
@@ -55,6 +67,8 @@ struct Readings {
     requests: Tracks,
     /// By upstream and backend.
     backends: Tracks,
+    /// By upstream: the number of the newest reading, and what was under way at each of the window.
+    levels: HashMap<String, (u64, VecDeque<Level>)>,
 }
 
 /// What was added to each of many counts, by two names.
@@ -104,6 +118,13 @@ impl Traffic {
         });
         for group in snapshot.groups() {
             let upstream = group.upstream.name();
+            readings.level(
+                upstream,
+                Level {
+                    in_flight: group.upstream.in_flight() as f64,
+                    waiting: group.upstream.queue().waiting() as f64,
+                },
+            );
             for backend in &group.backends {
                 let counts = backend.counts();
                 readings
@@ -135,6 +156,24 @@ impl Traffic {
         (pace(&sum(tracks.values()), seconds), each.collect())
     }
 
+    /// The pace of an upstream, and what was under way in it; `None` unless all of the window was
+    /// read and the last reading is of the present, because no traffic and no reading look the same.
+    #[must_use]
+    pub fn recent(&self, name: &str, now: Moment) -> Option<(Pace, Level)> {
+        let readings = self.readings();
+        let last = *readings.taken.back()?;
+        if now.since(last) > STALE {
+            return None;
+        }
+        let (_, levels) = readings.levels.get(name)?;
+        if levels.len() <= WINDOW {
+            return None;
+        }
+        let tracks = readings.backends.0.get(name);
+        let counts = sum(tracks.into_iter().flat_map(HashMap::values));
+        Some((pace(&counts, readings.seconds()), mean(levels)))
+    }
+
     fn readings(&self) -> MutexGuard<'_, Readings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,9 +188,23 @@ impl Readings {
         self.taken.push_back(now);
     }
 
+    fn level(&mut self, upstream: &str, level: Level) {
+        if !self.levels.contains_key(upstream) {
+            self.levels.insert(upstream.to_owned(), Default::default());
+        }
+        if let Some((number, levels)) = self.levels.get_mut(upstream) {
+            *number = self.number;
+            if levels.len() > WINDOW {
+                levels.pop_front();
+            }
+            levels.push_back(level);
+        }
+    }
+
     /// Forgets what is gone and what is too long ago.
     fn end(&mut self) {
         let number = self.number;
+        self.levels.retain(|_, (read, _)| *read == number);
         for tracks in [&mut self.requests, &mut self.backends] {
             tracks.0.retain(|_, tracks| {
                 tracks.retain(|_, track| track.read == number);
@@ -239,6 +292,14 @@ fn sum<'t>(tracks: impl IntoIterator<Item = &'t Track>) -> Counts {
         }
     }
     sum
+}
+
+fn mean(levels: &VecDeque<Level>) -> Level {
+    let count = levels.len().max(1) as f64;
+    Level {
+        in_flight: levels.iter().map(|level| level.in_flight).sum::<f64>() / count,
+        waiting: levels.iter().map(|level| level.waiting).sum::<f64>() / count,
+    }
 }
 
 /// What these counts of so many seconds are as a pace.

@@ -22,6 +22,10 @@ pub const QUEUE_LINES: usize = 8192;
 /// What is logged unless the environment says otherwise.
 pub const DEFAULT_FILTER: &str = "info,pingora=warn,notify=warn";
 
+/// Nothing below this: the Engine's client writes whole answers to its debug log, and the
+/// environment of containers is part of them. One who names the module itself gets them.
+const SECRETIVE: &str = "bollard=info";
+
 /// The variables with the filter, in `env_logger`'s syntax; the first that is
 /// set and not empty wins.
 const FILTER_VARIABLES: [&str; 2] = ["EVENKEEL_LOG", "RUST_LOG"];
@@ -144,7 +148,9 @@ fn subscriber<W>(settings: Settings, writer: W) -> Box<dyn Subscriber + Send + S
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let registry = tracing_subscriber::registry().with(settings.filter);
+    let secretive = SECRETIVE.parse().expect("a constant directive is sound");
+    let filter = settings.filter.add_directive(secretive);
+    let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     match settings.format {
         Format::Text => Box::new(registry.with(lines.with_ansi(io::stderr().is_terminal()))),
@@ -184,7 +190,7 @@ mod tests {
         }
     }
 
-    /// What is written for one event of ours and three of Pingora's.
+    /// What is written for two events of ours, two of Pingora's and one of the Engine's client.
     fn written(settings: Settings) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
@@ -194,6 +200,7 @@ mod tests {
             tracing::info!(target: "pingora_core::server", "chatter");
             tracing::warn!(target: "pingora_proxy", "trouble");
             tracing::debug!("detail");
+            tracing::debug!(target: "bollard::docker", "PASSWORD=hunter2");
         });
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -260,6 +267,15 @@ mod tests {
             !text.contains("chatter") && !text.contains("detail"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_containers_are_given_is_not_logged() {
+        for filter in ["debug", "trace,pingora=warn"] {
+            let text = written(settings(&[("EVENKEEL_LOG", filter)], true).unwrap());
+            assert!(text.contains("detail"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

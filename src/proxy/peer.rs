@@ -27,6 +27,7 @@ pub struct Transport {
     template: HttpPeer,
     protocol: config::Protocol,
     timeouts: config::Timeouts,
+    expires: Option<i64>,
 }
 
 /// The state requests are served by.
@@ -41,6 +42,8 @@ pub struct Identity {
     pub client: Option<Arc<CertKey>>,
     /// A hash of all of it; 0 without any.
     pub fingerprint: u64,
+    /// When the first certificate of those shown to the backend ends, in Unix seconds.
+    pub expires: Option<i64>,
 }
 
 /// What one request asks of the connection.
@@ -78,7 +81,14 @@ impl Transport {
             template,
             protocol: upstream.protocol,
             timeouts: upstream.timeouts,
+            expires: identity.expires,
         }
+    }
+
+    /// When the certificate shown to the backend ends, in Unix seconds.
+    #[must_use]
+    pub const fn certificate_expires(&self) -> Option<i64> {
+        self.expires
     }
 
     /// The peer for one attempt.

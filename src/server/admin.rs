@@ -86,16 +86,17 @@ impl BackgroundService for Admin {
         } = parts;
         let published = Arc::clone(reconciler.published());
         let lifecycle = Arc::clone(&self.lifecycle);
+        // The autoscaler wants to know as well, where there is no API.
+        let (sampled, metrics) = (Arc::clone(&published), Arc::clone(&self.metrics));
+        let watch = traffic::watch(Arc::clone(&seen.traffic), sampled, metrics);
         let serve = async {
             if let Some(endpoint) = &self.endpoint {
                 let token = endpoint.token.clone();
-                let (sampled, metrics) = (Arc::clone(&published), Arc::clone(&self.metrics));
-                let watch = traffic::watch(Arc::clone(&seen.traffic), sampled, metrics);
                 let api = Api::new(published, commands.clone(), lifecycle, token, seen);
-                tokio::join!(self.serve(endpoint.address, api), watch);
+                self.serve(endpoint.address, api).await;
             }
         };
         let hold = self.hold(commands.clone());
-        tokio::join!(reconciler.run(), reloader.run(), serve, hold);
+        tokio::join!(reconciler.run(), reloader.run(), watch, serve, hold);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn load(upstream: &Upstream) -> Result<Identity, StartError> {
         .client_cert
         .as_ref()
         .map(|files| client(files, &mut hash));
-    let client = client.transpose().map_err(blame)?;
+    let (client, expires) = client.transpose().map_err(blame)?.unzip();
     let fingerprint = if ca.is_some() || client.is_some() {
         hash.finish()
     } else {
@@ -42,6 +42,7 @@ pub(super) fn load(upstream: &Upstream) -> Result<Identity, StartError> {
         ca,
         client,
         fingerprint,
+        expires,
     })
 }
 
@@ -50,32 +51,42 @@ type Unusable = (String, String);
 fn authorities(path: &Path, hash: &mut Xxh3) -> Result<Arc<[WrappedX509]>, Unusable> {
     let wrap = |certificate: Vec<u8>| WrappedX509::new(certificate, parse_x509);
     let certificates = certificates(path)?;
-    for certificate in &certificates {
+    for (certificate, _) in &certificates {
         hash.write(certificate);
     }
-    Ok(certificates.into_iter().map(wrap).collect())
+    let certificates = certificates.into_iter();
+    Ok(certificates.map(|(der, _)| wrap(der)).collect())
 }
 
-fn client(files: &ClientCert, hash: &mut Xxh3) -> Result<Arc<CertKey>, Unusable> {
+/// The chain with its key, and when the first of its certificates ends.
+fn client(files: &ClientCert, hash: &mut Xxh3) -> Result<(Arc<CertKey>, i64), Unusable> {
     let chain = certificates(&files.cert)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| (files.key.display().to_string(), error.to_string()))?;
-    for certificate in &chain {
-        hash.write(certificate);
+    let mut expires = i64::MAX;
+    let mut whole = Vec::with_capacity(chain.len());
+    for (certificate, ends) in chain {
+        hash.write(&certificate);
+        expires = expires.min(ends);
+        whole.push(certificate);
     }
     hash.write(key.secret_der());
-    Ok(Arc::new(CertKey::new(chain, key.secret_der().to_vec())))
+    let client = CertKey::new(whole, key.secret_der().to_vec());
+    Ok((Arc::new(client), expires))
 }
 
-/// The certificates in a PEM file: at least one, all of them readable.
-fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, Unusable> {
+/// The certificates in a PEM file, at least one and all of them readable, each with its end in Unix
+/// seconds.
+fn certificates(path: &Path) -> Result<Vec<(Vec<u8>, i64)>, Unusable> {
     let blame = |reason: String| (path.display().to_string(), reason);
     let found = CertificateDer::pem_file_iter(path).map_err(|error| blame(error.to_string()))?;
     let mut certificates = Vec::new();
     for certificate in found {
         let der = certificate.map_err(|error| blame(error.to_string()))?;
-        x509_parser::parse_x509_certificate(&der).map_err(|error| blame(error.to_string()))?;
-        certificates.push(der.to_vec());
+        let (_, certificate) =
+            x509_parser::parse_x509_certificate(&der).map_err(|error| blame(error.to_string()))?;
+        let ends = certificate.validity().not_after.timestamp();
+        certificates.push((der.to_vec(), ends));
     }
     if certificates.is_empty() {
         return Err(blame("holds no certificate".to_owned()));

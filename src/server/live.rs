@@ -46,7 +46,16 @@ fn upstream(group: &Group<Transport>, tell: &mut dyn FnMut(Live<'_>)) {
         upstream: upstream.name(),
         algorithm: upstream.algorithm(),
         waiting: upstream.queue().waiting() as u64,
+        in_flight_limit: upstream.in_flight_limit(),
     });
+    let mut transports = group.transports.iter();
+    if let Some(expires) = transports.find_map(Transport::certificate_expires) {
+        let certificate = format!("upstreams.{}.tls.client_cert", upstream.name());
+        tell(Live::Certificate {
+            certificate: &certificate,
+            expires,
+        });
+    }
     let now = clock::now();
     for (index, member) in upstream.members().iter().enumerate() {
         let endpoint = &member.endpoint;

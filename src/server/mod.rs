@@ -31,6 +31,8 @@ use pingora_proxy::{HttpProxy, http_proxy};
 use crate::clock;
 use crate::config::Config;
 use crate::control::admin::Seen;
+use crate::control::autoscale::lease::Alone;
+use crate::control::autoscale::{Autoscaler, Surroundings};
 use crate::control::discovery::Sources;
 use crate::control::health::HealthChecks;
 use crate::control::lifecycle::Lifecycle;
@@ -138,6 +140,8 @@ impl Server {
         let means = means(&reconciler, &metrics, connections, recorder, &timeline);
         let (reloader, reloads) = Reloader::new(means, &config, options.source);
         let seen = seen(&timeline, &checks, clients, &reloads, decisions);
+        let autoscaler = autoscaler(&published, &commands, &seen, &metrics, &lifecycle);
+        pingora.add_service(background_service("autoscaler", autoscaler));
         let parts = admin::Parts {
             reconciler,
             commands,
@@ -213,6 +217,7 @@ fn seen(
         decisions,
         timeline: Arc::clone(timeline),
         traffic: Arc::default(),
+        autoscaler: Arc::default(),
         checks: Arc::clone(checks.latest()),
         connections: Box::new(move || connections.total()),
         reloads: Some(reloads.clone()),
@@ -240,6 +245,25 @@ fn sources(
 ) -> Sources<Transport> {
     let (published, metrics) = (Arc::clone(published), Arc::clone(metrics));
     Sources::new(published, commands.clone(), metrics, Arc::clone(timeline))
+}
+
+fn autoscaler(
+    published: &Arc<Published<Transport>>,
+    commands: &Commands,
+    seen: &Seen,
+    metrics: &Arc<Metrics>,
+    lifecycle: &Arc<Lifecycle>,
+) -> Autoscaler<Transport> {
+    Autoscaler::new(Surroundings {
+        published: Arc::clone(published),
+        commands: commands.clone(),
+        traffic: Arc::clone(&seen.traffic),
+        timeline: Arc::clone(&seen.timeline),
+        metrics: Arc::clone(metrics),
+        board: Arc::clone(&seen.autoscaler),
+        lease: Arc::new(Alone),
+        lifecycle: Arc::clone(lifecycle),
+    })
 }
 
 /// What is needed to go over to another configuration.

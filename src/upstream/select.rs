@@ -50,6 +50,12 @@ impl Upstream {
         &self.name
     }
 
+    /// Requests that may be in flight to each backend.
+    #[must_use]
+    pub const fn in_flight_limit(&self) -> u32 {
+        self.cap
+    }
+
     /// The algorithm in force: the configured one, or what `adaptive` has chosen last.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {

@@ -39,6 +39,39 @@ fn check_sums_a_sound_file_up() {
 }
 
 #[test]
+fn check_says_what_is_scaled_and_whether_in_earnest() {
+    let text = "
+listeners: [{ name: web, address: '0.0.0.0:5000' }]
+routes: [{ name: all, upstream: web }]
+upstreams: { web: { discovery: { type: docker }, health: { active: {} } } }
+autoscaler:
+  dry_run: true
+  targets:
+  - upstream: web
+    max: 4
+    signals: [{ type: requests, full: 100 }]
+    driver: { type: docker, service: web }
+";
+    let name = format!("evenkeel-check-{}.yaml", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let told = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = check(&file, &|_| None, &mut out, &mut err);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(code, 0, "{}", String::from_utf8_lossy(&err));
+        String::from_utf8(out).unwrap()
+    };
+    let dry = told(text);
+    assert!(
+        dry.ends_with("; 1 upstream finds more; 1 is scaled (dry run)\n"),
+        "{dry}"
+    );
+    let earnest = told(&text.replace("true", "false"));
+    assert!(earnest.ends_with("; 1 is scaled\n"), "{earnest}");
+}
+
+#[test]
 fn the_compose_file_finds_its_backends_and_hides_its_api() {
     let path = "conf/evenkeel.yaml";
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -46,12 +79,12 @@ fn the_compose_file_finds_its_backends_and_hides_its_api() {
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "conf/evenkeel.yaml: 1 listener, 4 routes, 2 upstreams, 0 backends; \
-         2 upstreams find more\n"
+         2 upstreams find more; 1 is scaled (dry run)\n"
     );
     let config = load_file(path).unwrap();
     let web = config.upstreams.iter().find(|one| one.name == "web");
     let discovery = &web.unwrap().discovery;
-    assert_eq!(discovery.sources[0].id, "dns:backend:5000");
+    assert_eq!(discovery.sources.len(), 2);
     assert!(discovery.registry.is_some());
     let admin = |variables: &[(&str, &str)]| {
         let text = std::fs::read_to_string(path).unwrap();
@@ -119,12 +152,19 @@ fn the_environment_changes_what_it_may() {
 type Object = Map<String, Value>;
 
 /// Keys whose default says little: the reference shows an example instead.
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 14] = [
+    ".autoscaler",
+    "Autoscaler.prometheus",
     "Discovery.name",
     "Discovery.path",
     "Match.path",
     "Route.redirect.path",
     "Route.rewrite",
+    "ScaleTarget.driver.allow_exec",
+    "ScaleTarget.driver.program",
+    "ScaleTarget.driver.secret",
+    "ScaleTarget.driver.service",
+    "ScaleTarget.driver.url",
     "Split.weight",
     "Upstream.backends",
 ];

@@ -6,11 +6,13 @@ use std::process::Command;
 
 use evenkeel::config::Algorithm;
 use evenkeel::control::admin::Code;
+use evenkeel::control::autoscale::decide;
 use evenkeel::reject::{Fault, Reject};
 use evenkeel::state::{Reason, State};
 use evenkeel::upstream::{Exclusion, Measure};
 use regex::Regex;
 
+use crate::compose;
 use crate::markdown::{Document, all, root};
 
 /// Fails with all problems at once.
@@ -127,6 +129,7 @@ fn is_container_label(name: &str) -> bool {
     let sources = [
         "src/control/discovery/docker/container.rs",
         "src/config/convert/discovery.rs",
+        "src/control/autoscale/driver/docker/labels.rs",
     ];
     let is_there = |path: &&str| {
         let text = std::fs::read_to_string(root().join(path)).expect("the source is there");
@@ -172,12 +175,24 @@ fn every_name_with_an_underscore_exists() {
     );
     known.extend(Algorithm::ALL.iter().map(|one| one.name().to_owned()));
     known.extend(Reject::ALL.iter().map(|one| one.label().to_owned()));
-    for path in ["docs/admin-api.md", "docs/logs.md", "docs/metrics.md"] {
+    for path in [
+        "docs/admin-api.md",
+        "docs/load-testing.md",
+        "docs/logs.md",
+        "docs/metrics.md",
+    ] {
         known.extend(first_column(&read(path)).map(str::to_owned));
     }
     known.insert("client_ip".to_owned());
+    // What the autoscaler tells without having decided it.
+    known.insert("start_failed".to_owned());
+    known.extend(compose::names());
+    // Of PromQL and of compose files.
+    let foreign = ["last_over_time", "network_mode", "stop_grace_period"];
+    known.extend(foreign.map(str::to_owned));
     known.extend(State::ALL.iter().map(|one| one.label().to_owned()));
     known.extend(Reason::ALL.iter().map(|one| one.label().to_owned()));
+    known.extend(decide::Reason::ALL.iter().map(|one| one.label().to_owned()));
     let word = Regex::new(r"^[a-z]+(_[a-z]+)+$").expect("a regex");
     let mut problems = Vec::new();
     for document in all() {

@@ -5,6 +5,7 @@ use std::path::Path;
 use regex::Regex;
 
 use crate::blocks;
+use crate::compose;
 use crate::markdown::{Block, Document, all, root};
 use crate::shell::{MAKE_DEMO, NOT_RUN, Shell};
 
@@ -117,13 +118,16 @@ fn is_not_run(command: &str) -> bool {
     if command == "make demo" {
         return false;
     }
-    let Some((start, _)) = NOT_RUN.iter().find(|(start, _)| command.starts_with(start)) else {
+    // Variables may stand before it.
+    let variable = Regex::new(r"^(?:[A-Z_]+=\S* )+").expect("a regex");
+    let program = variable.replace(command, "");
+    let Some((start, _)) = NOT_RUN.iter().find(|(start, _)| program.starts_with(start)) else {
         return false;
     };
-    if *start == "make " {
-        assert_target(command);
-    } else {
-        assert!(root().join(start).exists(), "{start} does not exist");
+    match *start {
+        "make " => assert_target(command),
+        "docker " => assert_eq!(compose::problem(command), None, "{command}"),
+        file => assert!(root().join(file).exists(), "{file} does not exist"),
     }
     true
 }
@@ -160,6 +164,7 @@ documents! {
     operations "docs/operations.md";
     resilience "docs/resilience.md";
     routing "docs/routing.md";
+    stack "docs/stack.md";
 }
 
 #[test]

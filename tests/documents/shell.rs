@@ -16,7 +16,7 @@ use crate::markdown::root;
 use crate::ports::{Port, is_listening};
 
 /// Commands that are shown and not run: how they begin, and why.
-pub(crate) const NOT_RUN: [(&str, &str); 2] = [
+pub(crate) const NOT_RUN: [(&str, &str); 3] = [
     (
         "make ",
         "builds or tests everything; the target must exist in the Makefile",
@@ -24,6 +24,10 @@ pub(crate) const NOT_RUN: [(&str, &str); 2] = [
     (
         ".ci/run",
         "runs all tests, this one included; the file must exist",
+    ),
+    (
+        "docker ",
+        "needs an Engine; services, variables and arguments must exist",
     ),
 ];
 

@@ -5,4 +5,5 @@ mod driver;
 mod following;
 mod looks;
 mod page;
+mod scaling;
 mod token;

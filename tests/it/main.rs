@@ -3,10 +3,15 @@
 //! Each module is a behaviour. Nothing needs a network, a fixed port or a set-up step.
 
 mod admin_api;
+mod autoscaler;
+mod autoscaler_signals;
 mod balancing;
 mod dashboard;
 mod discovery;
 mod draining;
+mod drivers;
+mod engine_filter;
+mod engine_tls;
 mod explain;
 mod forwarding;
 mod health;
@@ -19,6 +24,7 @@ mod registry;
 mod reload;
 mod retries;
 mod routes;
+mod series;
 mod strictness;
 mod support;
 mod tls;

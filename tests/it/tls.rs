@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -135,4 +135,23 @@ async fn an_unknown_authority_is_refused() {
 async fn verification_can_be_turned_off() {
     let backend = Backend::start().await;
     assert_eq!(told(backend.behind("verify: false")).await, (200, None));
+}
+
+#[test]
+fn the_end_of_the_own_certificate_is_a_metric() {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["client.test".to_owned()]).expect("a name");
+    params.not_after = date_time_ymd(2040, 2, 3);
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let (cert, key) = (file(&certificate.pem()), file(&key.serialize_pem()));
+    let (cert, key) = (cert.display(), key.display());
+    let evenkeel = Setup::new(&[])
+        .backend(([127, 0, 0, 1], 9).into(), "")
+        .upstream(&format!(
+            "tls: {{ enabled: true, client_cert: {{ cert: \"{cert}\", key: \"{key}\" }} }}"
+        ))
+        .start();
+    let labels = [("certificate", "upstreams.main.tls.client_cert")];
+    let ends = evenkeel.metric("evenkeel_certificate_expiry_timestamp_seconds", &labels);
+    assert!((ends - 2_211_840_000.0).abs() < 1.0, "{ends}");
 }

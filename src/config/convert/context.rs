@@ -13,6 +13,8 @@ pub enum FileKind {
     Certificates,
     /// A private key in PEM.
     PrivateKey,
+    /// A program that can be run.
+    Program,
 }
 
 /// Looks at a file: why it will not do, if it will not.

@@ -1,8 +1,11 @@
 //! Discovery: keys that fit the type of the source, and sources that differ.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::Context;
+use super::engine::endpoint;
+use super::keys::{note_foreign, require};
 use crate::config::path::Path;
 use crate::config::raw::{self, SourceKind as Kind};
 use crate::config::run::{
@@ -15,15 +18,13 @@ const MAX_REGISTERED: usize = 256;
 const MAX_FOUND: usize = 1000;
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Where an Engine listens unless it is told otherwise.
-const SOCKET: &str = "/var/run/docker.sock";
 
 /// Labels that Compose gives its containers.
 const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 
 /// Keys by the types that have them.
-const KEYS: [(&str, &[Kind]); 11] = [
+const KEYS: [(&str, &[Kind]); 12] = [
     ("name", &[Kind::Dns]),
     ("port", &[Kind::Dns, Kind::Docker]),
     ("srv", &[Kind::Dns]),
@@ -31,11 +32,66 @@ const KEYS: [(&str, &[Kind]); 11] = [
     ("interval", &[Kind::Dns, Kind::File]),
     ("path", &[Kind::File]),
     ("endpoint", &[Kind::Docker]),
+    ("tls", &[Kind::Docker]),
     ("label", &[Kind::Docker]),
     ("compose_service", &[Kind::Docker]),
     ("compose_project", &[Kind::Docker]),
     ("network", &[Kind::Docker]),
 ];
+
+/// How many backends the discovery of an upstream keeps, by its name.
+pub(super) type Rooms = BTreeMap<String, Room>;
+
+/// How many backends a discovery keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is no discovery.
+    None,
+    /// So many.
+    For(usize),
+    /// It is broken, so that nothing can be said.
+    Unknown,
+}
+
+/// How many backends the discovery of each of the upstreams with these `names` keeps.
+pub(super) fn rooms<'n>(
+    names: impl Iterator<Item = &'n str>,
+    upstreams: &BTreeMap<String, raw::Upstream>,
+    context: &Context<'_>,
+) -> Rooms {
+    let map = Path::ROOT.key("upstreams");
+    let room = |name: &str, upstream: &raw::Upstream| {
+        let path = map.key(name);
+        let discovery = path.key("discovery");
+        let is_off = !context.is_given(&discovery) || context.is_null(&discovery);
+        match &upstream.discovery {
+            Some(sources) => room(sources, &discovery, context),
+            None if context.is_mapping(&path) && is_off => Room::None,
+            None => Room::Unknown,
+        }
+    };
+    let known = names.filter_map(|name| upstreams.get_key_value(name));
+    known
+        .map(|(name, upstream)| (name.clone(), room(name, upstream)))
+        .collect()
+}
+
+fn room(sources: &raw::Sources, path: &Path<'_>, context: &Context<'_>) -> Room {
+    let is_list = context.is_list(path);
+    let mut total = 0;
+    for (index, source) in sources.as_list().iter().enumerate() {
+        let element = path.index(index);
+        let path = if is_list { &element } else { path };
+        let is_given = context.is_given(&path.key("max_backends"));
+        total += match (source.max_backends, source.kind) {
+            (Some(max), _) => max as usize,
+            (None, Some(Kind::Registry)) if !is_given => MAX_REGISTERED,
+            (None, Some(_)) if !is_given => MAX_FOUND,
+            _ => return Room::Unknown,
+        };
+    }
+    Room::For(total)
+}
 
 /// The sources as run; `None`, with problems noted, where one is broken.
 pub(super) fn discovery(
@@ -80,7 +136,7 @@ fn one(
     context: &mut Context<'_>,
 ) -> Option<One> {
     let kind = written.kind?;
-    note_foreign_keys(kind, path, context);
+    note_foreign(kind, &KEYS, word, path, context);
     let max = |default: usize| written.max_backends.map_or(default, |max| max as usize);
     let (id, max_backends) = (id(kind, &written, upstream), max(MAX_FOUND));
     let kind = match kind {
@@ -129,7 +185,7 @@ fn id(kind: Kind, written: &raw::Source, upstream: &str) -> String {
 fn containers(written: &raw::Source, upstream: &str) -> String {
     let endpoint = written.endpoint.as_ref().map(|at| match &at.value {
         Endpoint::Unix(path) => path.display().to_string(),
-        Endpoint::Tcp(address) => address.clone(),
+        Endpoint::Tcp(address) | Endpoint::Tls(address, _) => address.clone(),
     });
     let parts = [
         endpoint,
@@ -151,24 +207,6 @@ fn default_label(written: &raw::Source, upstream: &str) -> Option<String> {
     says_nothing.then(|| format!("evenkeel.upstream={upstream}"))
 }
 
-fn note_foreign_keys(kind: Kind, path: &Path<'_>, context: &mut Context<'_>) {
-    for (key, owners) in KEYS {
-        let is_given = context.is_given(&path.key(key)) && !context.is_null(&path.key(key));
-        if is_given && !owners.contains(&kind) {
-            let owners: Vec<String> = owners
-                .iter()
-                .map(|owner| format!("`type: {}`", word(*owner)))
-                .collect();
-            let message = format!(
-                "has no effect with `type: {}`; it belongs to {}",
-                word(kind),
-                owners.join(" and ")
-            );
-            context.add_at_key(path, key, message);
-        }
-    }
-}
-
 const fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Registry => "registry",
@@ -179,7 +217,7 @@ const fn word(kind: Kind) -> &'static str {
 }
 
 fn dns(written: raw::Source, path: &Path<'_>, context: &mut Context<'_>) -> Option<DnsSource> {
-    require("name", written.name.is_some(), path, context);
+    require("name", written.name.is_some(), "", path, context);
     if written.srv && written.port.is_some() {
         let message = "contradicts `srv`: SRV records have ports of their own";
         context.add_at_key(path, "port", message);
@@ -200,17 +238,11 @@ fn dns(written: raw::Source, path: &Path<'_>, context: &mut Context<'_>) -> Opti
 }
 
 fn file(written: raw::Source, path: &Path<'_>, context: &mut Context<'_>) -> Option<FileSource> {
-    require("path", written.path.is_some(), path, context);
+    require("path", written.path.is_some(), "", path, context);
     Some(FileSource {
         path: written.path?.value,
         interval: written.interval.map_or(INTERVAL, |interval| interval.value),
     })
-}
-
-fn require(key: &str, is_there: bool, path: &Path<'_>, context: &mut Context<'_>) {
-    if !is_there && (!context.is_given(&path.key(key)) || context.is_null(&path.key(key))) {
-        context.add(path, format!("the key `{key}` is missing"));
-    }
 }
 
 fn docker(
@@ -238,9 +270,9 @@ fn docker(
         compose(COMPOSE_PROJECT, written.compose_project),
         compose(COMPOSE_SERVICE, written.compose_service),
     ];
-    let endpoint = written.endpoint.map(|endpoint| endpoint.value);
+    let address = written.endpoint.as_ref().map(|at| &at.value);
     DockerSource {
-        endpoint: endpoint.unwrap_or_else(|| Endpoint::Unix(SOCKET.into())),
+        endpoint: endpoint(address, written.tls, path, context),
         labels: labels.into_iter().flatten().collect(),
         network: written.network,
         port: written.port,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::headers;
-use crate::config::format::DurationText;
+use super::keys::or_default;
 use crate::config::path::Path;
-use crate::config::raw::{self, CheckKind, Written};
+use crate::config::raw::{self, CheckKind};
 use crate::config::run::{ActiveCheck, Ejection, Health, HttpProbe, Outlier, Passive, Probe};
 
 /// Between the starts of two checks of a backend.
@@ -63,7 +63,7 @@ fn active_check(
         None => CheckKind::Http,
     };
     note_foreign_keys(kind, path, context);
-    let interval = duration(
+    let interval = or_default(
         written.interval.as_ref(),
         INTERVAL,
         path,
@@ -71,7 +71,7 @@ fn active_check(
         context,
     );
     let shortest = interval.map_or(TIMEOUT, |interval| interval.min(TIMEOUT));
-    let timeout = duration(written.timeout.as_ref(), shortest, path, "timeout", context);
+    let timeout = or_default(written.timeout.as_ref(), shortest, path, "timeout", context);
     if let (Some(interval), Some(timeout)) = (interval, timeout)
         && timeout > interval
     {
@@ -97,22 +97,6 @@ fn active_check(
         jitter: written.jitter.value,
         concurrency: written.concurrency as usize,
     })
-}
-
-/// The duration as written, the default where there is none; nothing where it is broken, which
-/// was noted already.
-fn duration(
-    written: Option<&Written<DurationText>>,
-    default: Duration,
-    path: &Path<'_>,
-    key: &str,
-    context: &Context<'_>,
-) -> Option<Duration> {
-    match written {
-        Some(written) => Some(written.value),
-        None if context.is_given(&path.key(key)) => None,
-        None => Some(default),
-    }
 }
 
 fn note_foreign_keys(kind: CheckKind, path: &Path<'_>, context: &mut Context<'_>) {
@@ -197,9 +181,9 @@ fn ejection(
     context: &mut Context<'_>,
 ) -> Option<Ejection> {
     let default = Ejection::default();
-    let base = duration(written.base.as_ref(), default.base, path, "base", context);
+    let base = or_default(written.base.as_ref(), default.base, path, "base", context);
     let longest = base.map_or(default.max, |base| base.max(default.max));
-    let max = duration(written.max.as_ref(), longest, path, "max", context);
+    let max = or_default(written.max.as_ref(), longest, path, "max", context);
     if let (Some(base), Some(max)) = (base, max)
         && max < base
     {

@@ -5,6 +5,7 @@
 //! contradict each other. A value that is missing was reported before and is
 //! passed over in silence.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use context::Context;
@@ -14,11 +15,15 @@ use super::path::Path;
 use super::raw;
 use super::run::{AccessLog, Admin, Config, LogFormat, Metrics, Server};
 
+mod autoscaler;
 pub(crate) mod context;
 mod discovery;
+mod engine;
 pub(crate) mod environment;
 mod headers;
 mod health;
+mod identity;
+mod keys;
 mod listener;
 mod names;
 mod route;
@@ -36,6 +41,10 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
             .is_mapping(&Path::ROOT.key("upstreams"))
             .then_some(&upstreams_named),
     };
+    let targets = written.autoscaler.iter().flat_map(|all| &all.targets);
+    let scaled = targets.filter_map(|target| Some(target.upstream.as_ref()?.value.as_str()));
+    let rooms = discovery::rooms(scaled, &written.upstreams, context);
+    let unchecked = unchecked(&written.upstreams, context);
     let server = server(written.server);
     let metrics = written.metrics.map(metrics);
     let admin = written.admin.map(admin);
@@ -47,6 +56,14 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
     let listeners = listener::listeners(written.listeners, others, context);
     let routes = route::routes(written.routes, names, context);
     let upstreams = upstream::upstreams(written.upstreams, context);
+    let known = autoscaler::Upstreams {
+        names: names.upstreams,
+        rooms: &rooms,
+        unchecked: &unchecked,
+    };
+    let autoscaler = written
+        .autoscaler
+        .map(|written| autoscaler::autoscaler(written, known, context));
     Some(Config {
         server,
         listeners: listeners?,
@@ -55,7 +72,29 @@ pub(crate) fn config(written: raw::Config, context: &mut Context<'_>) -> Option<
         metrics,
         access_log: written.access_log.map(access_log),
         admin,
+        autoscaler: match autoscaler {
+            Some(autoscaler) => Some(autoscaler?),
+            None => None,
+        },
     })
+}
+
+/// The upstreams that ask their backends nothing.
+fn unchecked(
+    upstreams: &BTreeMap<String, raw::Upstream>,
+    context: &Context<'_>,
+) -> BTreeSet<String> {
+    let map = Path::ROOT.key("upstreams");
+    let is_unchecked = |name: &str| {
+        let upstream = map.key(name);
+        let health = upstream.key("health");
+        let active = health.key("active");
+        context.is_mapping(&upstream)
+            && (!context.is_given(&health) || context.is_mapping(&health))
+            && (!context.is_given(&active) || context.is_null(&active))
+    };
+    let names = upstreams.keys().filter(|name| is_unchecked(name));
+    names.cloned().collect()
 }
 
 fn server(written: raw::Server) -> Server {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::context::Context;
 use crate::config::path::Path;
+use crate::config::problem::did_you_mean;
 
 /// Positions by name.
 pub(super) type Positions = BTreeMap<String, usize>;
@@ -28,4 +29,21 @@ pub(super) fn note_repeated<'a>(
             first.insert(value, index);
         }
     }
+}
+
+/// The position of `name`, which the value at `path` refers to; notes where there is none.
+pub(super) fn position(
+    name: &str,
+    positions: Option<&Positions>,
+    what: &str,
+    path: &Path<'_>,
+    context: &mut Context<'_>,
+) -> Option<usize> {
+    let positions = positions?;
+    let found = positions.get(name).copied();
+    if found.is_none() {
+        let near = did_you_mean(name, positions.keys().map(String::as_str));
+        context.add(path, format!("no {what} is called `{name}`{near}"));
+    }
+    found
 }

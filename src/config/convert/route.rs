@@ -6,10 +6,9 @@ use http::{HeaderName, StatusCode};
 
 use super::context::Context;
 use super::headers::{self, SAME_HEADER, Side};
-use super::names::{Positions, note_repeated};
+use super::names::{Positions, note_repeated, position};
 use crate::config::format::{Format, HeaderNameText};
 use crate::config::path::Path;
-use crate::config::problem::did_you_mean;
 use crate::config::raw;
 use crate::config::run::{
     Action, Match, PathPattern, RedirectTarget, Retry, RetryOn, Rewrite, Route, Split, ValuePattern,
@@ -139,23 +138,6 @@ fn matches(
         cookies: value_tests(written.cookies),
         content_type: written.content_type.map(|media_type| media_type.value),
     }
-}
-
-/// The position of `name`, which the value at `path` refers to.
-fn position(
-    name: &str,
-    positions: Option<&Positions>,
-    what: &str,
-    path: &Path<'_>,
-    context: &mut Context<'_>,
-) -> Option<usize> {
-    let positions = positions?;
-    let found = positions.get(name).copied();
-    if found.is_none() {
-        let near = did_you_mean(name, positions.keys().map(String::as_str));
-        context.add(path, format!("no {what} is called `{name}`{near}"));
-    }
-    found
 }
 
 fn path_pattern(written: raw::PathMatch) -> Option<PathPattern> {

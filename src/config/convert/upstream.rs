@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use super::context::{Context, FileKind};
 use super::discovery::discovery;
 use super::health::health;
+use super::identity::client_cert;
 use super::names::note_repeated;
 use crate::config::algorithm::Choice;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::run::{
-    Backend, ClientCert, Discovery, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts,
-    Upstream, UpstreamTls,
+    Backend, Discovery, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream,
+    UpstreamTls,
 };
 
 /// The upstreams as run, by name.
@@ -151,24 +152,5 @@ fn tls(written: raw::Tls, path: &Path<'_>, context: &mut Context<'_>) -> Option<
             .client_cert
             .and_then(|cert| client_cert(cert, &path.key("client_cert"), context)),
         verify: written.verify,
-    })
-}
-
-fn client_cert(
-    written: raw::ClientCert,
-    path: &Path<'_>,
-    context: &mut Context<'_>,
-) -> Option<ClientCert> {
-    let cert = written.cert.map(|file| file.value);
-    let key = written.key.map(|file| file.value);
-    if let Some(cert) = &cert {
-        context.check_file(&path.key("cert"), cert, FileKind::Certificates);
-    }
-    if let Some(key) = &key {
-        context.check_file(&path.key("key"), key, FileKind::PrivateKey);
-    }
-    Some(ClientCert {
-        cert: cert?,
-        key: key?,
     })
 }

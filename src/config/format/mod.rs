@@ -15,12 +15,14 @@ pub(crate) use network::{
 };
 pub(crate) use quantity::{DurationText, PercentText, SizeLimit, SizeText};
 pub(crate) use text::{BearerToken, FilePath, LogTarget, Name, SigningSecret};
+pub(crate) use url::{BaseUrl, HttpUrl};
 
 mod form;
 mod http;
 mod network;
 mod quantity;
 mod text;
+mod url;
 
 const RULES: &[Rule] = &[
     rule::<DurationText>(),
@@ -35,6 +37,8 @@ const RULES: &[Rule] = &[
     rule::<Authority>(),
     rule::<DnsName>(),
     rule::<EngineAddress>(),
+    rule::<HttpUrl>(),
+    rule::<BaseUrl>(),
     rule::<UrlPath>(),
     rule::<Target>(),
     rule::<RegexText>(),

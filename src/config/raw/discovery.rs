@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::engine::EngineTls;
 use super::written::Written;
 use crate::config::format::{DnsName, DurationText, EngineAddress, FilePath, SocketAddress};
 
@@ -17,6 +18,14 @@ pub(crate) enum Sources {
 
 impl Sources {
     /// Each of them, in the order of the file.
+    pub(crate) fn as_list(&self) -> &[Source] {
+        match self {
+            Self::One(source) => std::slice::from_ref(source),
+            Self::Several(sources) => sources,
+        }
+    }
+
+    /// The same, by value.
     pub(crate) fn into_list(self) -> Vec<Source> {
         match self {
             Self::One(source) => vec![*source],
@@ -58,6 +67,8 @@ pub(crate) struct Source {
     /// Where the Engine's API is; `docker` only.
     #[schemars(with = "Written<EngineAddress>", extend("default" = "unix:///var/run/docker.sock"))]
     pub(crate) endpoint: Option<Written<EngineAddress>>,
+    /// TLS to the Engine; `null` is none; `docker` only.
+    pub(crate) tls: Option<EngineTls>,
     /// The label that containers must have, `KEY=VALUE` or `KEY`; `null` is
     /// `evenkeel.upstream=NAME` with the upstream's name, unless `compose_service` is set; `docker`
     /// only.

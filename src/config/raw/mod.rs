@@ -10,11 +10,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use admin::Admin;
+pub(crate) use autoscaler::{
+    Autoscaler, Driver, DriverKind, Forecast, ForecastMode, Full, Prometheus, ScaleTarget, Signal,
+    SignalKind,
+};
 pub(crate) use discovery::{Source, SourceKind, Sources};
+pub(crate) use engine::EngineTls;
 pub(crate) use health::{
     ActiveCheck, CheckKind, Ejection, Expect, ExpectItem, Health, Initial, Outlier, OutlierMode,
     Passive,
 };
+pub(crate) use identity::ClientCert;
 pub(crate) use listener::{IpLimit, Listener};
 pub(crate) use observe::{AccessLog, LogFormat, Metrics};
 pub(crate) use route::{
@@ -24,15 +30,18 @@ pub(crate) use route::{
 pub(crate) use server::{Auto, Server, Workers};
 pub(crate) use targets::{Entry, Item};
 pub(crate) use upstream::{
-    AlgorithmName, Backend, ClientCert, HashKey, HashPart, HashWord, Protocol, SecureCookie,
-    Sticky, Tls, Upstream,
+    AlgorithmName, Backend, HashKey, HashPart, HashWord, Protocol, SecureCookie, Sticky, Tls,
+    Upstream,
 };
 
 pub(crate) use written::Written;
 
 mod admin;
+mod autoscaler;
 mod discovery;
+mod engine;
 mod health;
+mod identity;
 mod listener;
 mod observe;
 mod route;
@@ -67,4 +76,6 @@ pub(crate) struct Config {
     /// The admin API; `null` turns it off.
     #[serde(default = "Admin::on")]
     pub(crate) admin: Option<Admin>,
+    /// The autoscaler, which gives upstreams the backends that their load needs; `null` is off.
+    pub(crate) autoscaler: Option<Autoscaler>,
 }

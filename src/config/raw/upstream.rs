@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::discovery::Sources;
 use super::health::Health;
+use super::identity::ClientCert;
 use super::written::Written;
 use crate::config::algorithm::Choice;
 use crate::config::format::{
@@ -319,17 +320,4 @@ impl Default for Tls {
             verify: true,
         }
     }
-}
-
-/// Certificate and key for mutual TLS.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["cert", "key"]))]
-pub(crate) struct ClientCert {
-    /// PEM file with the certificate chain.
-    #[schemars(required)]
-    pub(crate) cert: Option<Written<FilePath>>,
-    /// PEM file with the private key.
-    #[schemars(required)]
-    pub(crate) key: Option<Written<FilePath>>,
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::engine::Endpoint;
+
 /// What brings an upstream backends that are not configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovery {
@@ -83,13 +85,4 @@ pub struct DockerSource {
     pub network: Option<String>,
     /// The port in the containers; `None` is the one they say.
     pub port: Option<u16>,
-}
-
-/// Where a Docker Engine's API is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A socket in the file system.
-    Unix(PathBuf),
-    /// `host:port`, without TLS.
-    Tcp(String),
 }

@@ -10,21 +10,28 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use discovery::{Discovery, DnsSource, DockerSource, Endpoint, FileSource, Source, SourceKind};
+pub use autoscaler::{
+    Autoscaler, Driver, Forecast, ForecastMode, Prometheus, ScaleTarget, Signal, SignalKind, Steps,
+};
+pub use discovery::{Discovery, DnsSource, DockerSource, FileSource, Source, SourceKind};
+pub use engine::{Endpoint, EngineTls};
 pub use health::{ActiveCheck, Ejection, Health, HttpProbe, Outlier, Passive, Probe};
+pub use identity::ClientCert;
 pub use route::{
     Action, HeaderEdits, HostPattern, Match, PathPattern, RedirectTarget, Retry, RetryOn, Rewrite,
     Route, Split, ValuePattern,
 };
 pub use upstream::{
-    Backend, ClientCert, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream,
-    UpstreamTls,
+    Backend, HashKey, Protocol, Queue, SecureCookie, Sticky, Timeouts, Upstream, UpstreamTls,
 };
 
 use super::units::{Percent, Secret};
 
+mod autoscaler;
 mod discovery;
+mod engine;
 mod health;
+mod identity;
 mod route;
 mod upstream;
 
@@ -45,6 +52,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// The admin API; `None` turns it off.
     pub admin: Option<Admin>,
+    /// Keeps upstreams at the size that their load needs; `None` turns it off.
+    pub autoscaler: Option<Autoscaler>,
 }
 
 /// The admin API.

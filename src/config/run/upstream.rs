@@ -8,6 +8,7 @@ use http::HeaderName;
 
 use super::discovery::Discovery;
 use super::health::Health;
+use super::identity::ClientCert;
 use crate::config::algorithm::Choice;
 use crate::config::units::Percent;
 
@@ -145,13 +146,4 @@ pub struct UpstreamTls {
     pub client_cert: Option<ClientCert>,
     /// Whether certificate and name are verified.
     pub verify: bool,
-}
-
-/// Certificate and key for mutual TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCert {
-    /// PEM file with the certificate chain.
-    pub cert: PathBuf,
-    /// PEM file with the private key.
-    pub key: PathBuf,
 }

@@ -137,6 +137,9 @@ impl<'w> Walker<'w> {
         let Value::Scalar(scalar) = &node.value else {
             return None;
         };
+        // Of a number that will not do, its range says why, not the form of a text it might have been.
+        let is_number = matches!(scalar.kind(), Kind::Integer(_) | Kind::Float)
+            && fitting.iter().any(|one| is_numeric(one));
         let mut first_reason = String::new();
         for one in fitting {
             match read_scalar(scalar, one) {
@@ -146,6 +149,7 @@ impl<'w> Walker<'w> {
                     self.add(node.at, path, message);
                     return None;
                 }
+                Err(Refusal::Because(_)) if is_number && !is_numeric(one) => {}
                 Err(Refusal::Because(reason)) if first_reason.is_empty() => first_reason = reason,
                 Err(Refusal::Because(_)) => {}
             }
@@ -323,6 +327,10 @@ fn kind_fits(node: &Node, schema: &Object) -> bool {
         Value::Scalar(_) if node.stands_for_null() => wanted == "string" && is_filled_text(node),
         Value::Scalar(_) => matches!(wanted, "string" | "integer" | "number" | "boolean"),
     }
+}
+
+fn is_numeric(schema: &Object) -> bool {
+    matches!(kind_of(schema), "integer" | "number")
 }
 
 fn is_filled_text(node: &Node) -> bool {

@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::view::Known;
 use crate::clock::{self, Moment};
 use crate::config::Secret;
+use crate::control::autoscale::board::Board;
 use crate::control::health::Latest;
 use crate::control::lifecycle::Lifecycle;
 use crate::control::reconcile::{Commands, Refusal};
@@ -44,6 +45,8 @@ pub struct Seen {
     pub timeline: Arc<Timeline>,
     /// How much traffic there is.
     pub traffic: Arc<Traffic>,
+    /// What the autoscaler saw, decided and did.
+    pub autoscaler: Arc<Board>,
     /// What the health checks came to.
     pub checks: Arc<Latest>,
     /// Where the data plane keeps sampled picks.
@@ -60,6 +63,7 @@ impl Default for Seen {
         Self {
             timeline: Arc::default(),
             traffic: Arc::default(),
+            autoscaler: Arc::default(),
             checks: Arc::default(),
             decisions: Arc::default(),
             connections: Box::new(|| 0),

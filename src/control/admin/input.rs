@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Uri};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::timeout;
 
 use super::answer::Refused;
@@ -108,6 +108,15 @@ pub(super) struct SteerBody {
     #[serde(deserialize_with = "Option::deserialize")]
     #[schemars(with = "Option<ChoiceWord>")]
     algorithm: Option<String>,
+}
+
+/// What the operator wants of the autoscaler.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "AutoscalerPause")]
+pub(super) struct PauseBody {
+    /// Whether nothing is done.
+    pub(super) paused: bool,
 }
 
 /// Tells `null` from a missing key.
@@ -222,6 +231,12 @@ pub(super) fn change(body: &[u8], now: Moment, drain_timeout: Duration) -> Resul
             Wanted::Maintenance => Mode::Maintenance,
         }),
     })
+}
+
+/// Whether a PATCH pauses a target.
+pub(super) fn pause(body: &[u8]) -> Result<bool, Refused> {
+    let body: PauseBody = parse(body, r#"{"paused": true}, or false"#)?;
+    Ok(body.paused)
 }
 
 /// What a PATCH wants an upstream to choose by; `None` is what the configuration says.

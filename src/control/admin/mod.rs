@@ -17,6 +17,9 @@
 //! | `PATCH /api/v1/upstreams/{u}/backends/{b}` | weight, draining, maintenance |
 //! | `PUT /api/v1/upstreams/{u}/backends/{b}/heartbeat` | registers a backend, or renews it |
 //! | `DELETE /api/v1/upstreams/{u}/backends/{b}/heartbeat` | takes it out again |
+//! | `GET /api/v1/autoscaler` | what the autoscaler sees, decides and does |
+//! | `PATCH /api/v1/autoscaler/{u}` | pauses a target, or lets it go on |
+//! | `GET /api/v1/autoscaler/{u}/history` | what it saw of a target, to be drawn |
 //! | `GET /api/v1/explain` | where a request would go at this moment, and why |
 //! | `GET /api/v1/decisions` | the last sampled picks, with who else could have been picked |
 //! | `GET /api/v1/openapi.json` | all of this for programs |
@@ -41,6 +44,7 @@ use answer::Refused;
 
 mod answer;
 mod api;
+mod autoscaler;
 pub mod client;
 mod code;
 mod config;
@@ -102,6 +106,15 @@ where
         .route(
             "/api/v1/upstreams/{upstream}/backends/{backend}/heartbeat",
             put(write::heartbeat::<T>).delete(write::leave::<T>),
+        )
+        .route("/api/v1/autoscaler", get(autoscaler::list::<T>))
+        .route(
+            "/api/v1/autoscaler/{upstream}",
+            patch(autoscaler::patch::<T>),
+        )
+        .route(
+            "/api/v1/autoscaler/{upstream}/history",
+            get(autoscaler::history::<T>),
         )
         .route("/api/v1/explain", get(explain::explain::<T>))
         .route("/api/v1/decisions", get(explain::decisions::<T>))

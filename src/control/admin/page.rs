@@ -51,10 +51,12 @@ const ASSETS: &[Asset] = assets! {
     "/dashboard.js" "dashboard.js" SCRIPT;
     "/actions.js" "actions.js" SCRIPT;
     "/api.js" "api.js" SCRIPT;
+    "/chart.js" "chart.js" SCRIPT;
     "/dom.js" "dom.js" SCRIPT;
     "/format.js" "format.js" SCRIPT;
     "/headline.js" "headline.js" SCRIPT;
     "/live.js" "live.js" SCRIPT;
+    "/scaling.js" "scaling.js" SCRIPT;
     "/timeline.js" "timeline.js" SCRIPT;
     "/upstreams.js" "upstreams.js" SCRIPT;
     "/words.js" "words.js" SCRIPT;

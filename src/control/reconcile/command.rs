@@ -187,6 +187,7 @@ pub(super) enum Command {
     Report(Heartbeat, Answer<Reported>),
     Leave(Place, Answer<()>),
     Amend(Place, Change, Answer<()>),
+    Forget(Place, Answer<()>),
     Steer(String, Option<Choice>, Answer<()>),
     Recall(String, Answer<Told>),
     Hold(Answer<()>),
@@ -201,7 +202,9 @@ impl Command {
     pub(super) fn upstream(&self) -> Option<&str> {
         match self {
             Self::Report(heartbeat, _) => Some(&heartbeat.place.upstream),
-            Self::Leave(place, _) | Self::Amend(place, ..) => Some(&place.upstream),
+            Self::Leave(place, _) | Self::Amend(place, ..) | Self::Forget(place, _) => {
+                Some(&place.upstream)
+            }
             Self::Steer(upstream, ..) | Self::Recall(upstream, _) => Some(upstream),
             Self::Find(sighting, _) => Some(&sighting.upstream),
             Self::Hold(_) => None,
@@ -251,6 +254,11 @@ impl Commands {
     pub async fn amend(&self, place: Place, change: Change) -> Result<(), Refusal> {
         self.ask(|answer| Command::Amend(place, change, answer))
             .await
+    }
+
+    /// Forgets what was asked of a backend that is gone for good: whoever comes by its id is another.
+    pub async fn forget(&self, place: Place) -> Result<(), Refusal> {
+        self.ask(|answer| Command::Forget(place, answer)).await
     }
 
     /// Makes an upstream choose by this; `None` is what the configuration says.

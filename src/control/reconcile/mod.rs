@@ -186,6 +186,12 @@ impl<T> Reconciler<T> {
                 let result = self.change(&place, about, news, |set| set.amend(&place, change));
                 done(answer, result)
             }
+            Command::Forget(place, answer) => {
+                let result = self.change(&place, About::Mode, news, |set| {
+                    Ok(set.forget(&place.backend))
+                });
+                done(answer, result)
+            }
             Command::Steer(upstream, algorithm, answer) => {
                 let found = position(&self.origin.config, &upstream);
                 let effect = found.map(|upstream| self.sets[upstream].steer(algorithm));

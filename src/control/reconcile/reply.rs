@@ -20,6 +20,7 @@ impl Reply {
             Command::Find(_, answer) => Self::Taken(answer, Err(refusal)),
             Command::Leave(_, answer)
             | Command::Amend(_, _, answer)
+            | Command::Forget(_, answer)
             | Command::Steer(_, _, answer)
             | Command::Hold(answer) => Self::Done(answer, Err(refusal)),
             Command::Provided(_, command) => Self::refused(*command, refusal),

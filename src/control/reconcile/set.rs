@@ -326,6 +326,12 @@ impl Set {
         Effect::rebuild_if(wish.weight != before)
     }
 
+    /// Nothing is asked of this backend any more, whether it is there or not.
+    pub(super) fn forget(&mut self, id: &str) -> Effect {
+        let wish = self.wishes.remove(id);
+        Effect::rebuild_if(wish.is_some_and(|wish| wish.weight.is_some()))
+    }
+
     fn has(&self, id: &str) -> bool {
         self.registered.contains_key(id)
             || self.configured.iter().any(|one| one.name == id)

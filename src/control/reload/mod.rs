@@ -25,11 +25,13 @@ use crate::config::{self, Config};
 use crate::observe::metrics::Metrics;
 use handle::{Order, Shared};
 use plan::Planned;
+use programs::Programs;
 
 mod fit;
 mod handle;
 mod outline;
 mod plan;
+mod programs;
 pub mod read;
 mod value;
 mod watch;
@@ -86,6 +88,8 @@ pub struct Reloader<T> {
     shared: Arc<Shared>,
     /// What the file said when it was last read.
     read: String,
+    /// What may be run: what the file said when it was last taken.
+    programs: Programs,
 }
 
 impl<T> Reloader<T> {
@@ -110,6 +114,7 @@ impl<T> Reloader<T> {
             orders,
             shared,
             read: source.text,
+            programs: Programs::of(started),
         };
         (reloader, reloads)
     }
@@ -153,7 +158,7 @@ impl<T> Reloader<T> {
                 drop(answer.send(taken.map_err(Rejected::Invalid)));
             }
             Order::Plan(text, answer) => {
-                let planned = self.plan(text, UNNAMED.to_owned()).await;
+                let planned = self.plan(text, UNNAMED.to_owned(), true).await;
                 let plan = planned.map(|planned| planned.plan);
                 drop(answer.send(plan.map_err(Rejected::Invalid)));
             }
@@ -212,7 +217,7 @@ impl<T> Reloader<T> {
             Some(path) if !replaced => path.display().to_string(),
             _ => UNNAMED.to_owned(),
         };
-        let plan = match self.load(text.clone(), name).await {
+        let plan = match self.load(text.clone(), name, replaced).await {
             Ok(plan) => plan,
             Err(errors) => {
                 self.refuse(trigger, &Rejected::Invalid(errors.clone()));
@@ -239,18 +244,32 @@ impl<T> Reloader<T> {
         Ok(plan)
     }
 
-    async fn load(&mut self, text: String, name: String) -> Result<Plan, Vec<String>> {
-        let Planned { plan, config } = self.plan(text, name).await?;
+    async fn load(
+        &mut self,
+        text: String,
+        name: String,
+        foreign: bool,
+    ) -> Result<Plan, Vec<String>> {
+        let Planned { plan, config } = self.plan(text, name, foreign).await?;
         let config = Arc::new(config);
         let origin = (self.means.loader)(Arc::clone(&config)).await?;
         let loaded = self.means.loads.load(origin).await;
         loaded.map_err(|refusal| vec![refusal.to_string()])?;
         (self.means.adapter)(&config);
+        if !foreign {
+            self.programs = Programs::of(&config);
+        }
         self.running = config;
         Ok(plan)
     }
 
-    async fn plan(&self, text: String, name: String) -> Result<Planned, Vec<String>> {
+    /// What the configuration in `text` means. A `foreign` one is not the file's.
+    async fn plan(
+        &self,
+        text: String,
+        name: String,
+        foreign: bool,
+    ) -> Result<Planned, Vec<String>> {
         let has_file = self.shared.status().path.is_some();
         let (started, running) = (Arc::clone(&self.started), Arc::clone(&self.running));
         let planned = blocking(move || {
@@ -262,9 +281,13 @@ impl<T> Reloader<T> {
             let wanted = read::parse(&text, &name, &env).map_err(|errors| lines(&errors))?;
             Ok(plan::plan(&started, &running, &wanted))
         });
-        planned
+        let planned = planned
             .await
-            .unwrap_or_else(|_| Err(vec!["the process is ending".to_owned()]))
+            .unwrap_or_else(|_| Err(vec!["the process is ending".to_owned()]))?;
+        if foreign {
+            self.programs.allow(&planned.config)?;
+        }
+        Ok(planned)
     }
 
     fn refuse(&self, trigger: &'static str, rejected: &Rejected) {

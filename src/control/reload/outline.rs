@@ -8,10 +8,12 @@ use super::value::{Keys, duration, percent, size};
 use crate::config::{
     AccessLog, Admin, Config, Listener, LogFormat, LogPath, Metrics, Secret, Server,
 };
+use autoscaler::autoscaler;
 pub(super) use item::Item;
 use route::route;
 use upstream::upstream;
 
+mod autoscaler;
 mod item;
 mod route;
 mod upstream;
@@ -26,6 +28,7 @@ pub(super) fn outline(config: &Config) -> Vec<Item> {
         metrics: scraped,
         access_log: log,
         admin: api,
+        autoscaler: scaled,
     } = config;
     let mut items = vec![server(process)];
     items.extend(listeners.iter().map(listener));
@@ -34,6 +37,7 @@ pub(super) fn outline(config: &Config) -> Vec<Item> {
     items.extend(scraped.as_ref().map(metrics));
     items.extend(api.as_ref().map(admin));
     items.extend(log.as_ref().map(access_log));
+    items.extend(scaled.iter().flat_map(autoscaler));
     items
 }
 

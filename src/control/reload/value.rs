@@ -134,9 +134,12 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 pub(super) fn percent(percent: Percent) -> String {
-    // A hundredth of a percent is finer than anybody writes; more digits are the float's own.
-    let hundredths = (percent.ratio() * 10_000.0).round() / 100.0;
-    format!("{hundredths}%")
+    percent.to_string()
+}
+
+/// The same for a share that is a number.
+pub(super) fn share(ratio: f64) -> String {
+    option(Percent::from_hundredths(ratio * 100.0))
 }
 
 /// `200-299, 404`.

@@ -123,3 +123,38 @@ proptest! {
         prop_assert!((lower..=upper + 1e-12).contains(&found), "{} in {}..{}", found, lower, upper);
     }
 }
+
+#[test]
+fn what_is_recent_is_whole_and_of_the_present() {
+    let traffic = Traffic::default();
+    let at = |second| Moment::ZERO.after(SECOND * second);
+    for second in 0..=10_u32 {
+        assert_eq!(traffic.recent("web", at(second)), None, "{second}");
+        let mut readings = traffic.readings();
+        readings.begin(at(second));
+        let number = readings.number;
+        let level = Level {
+            in_flight: f64::from(second),
+            waiting: 1.0,
+        };
+        readings.level("web", level);
+        let counts = counts(&[u64::from(second) * 20]);
+        readings.backends.add("web", "a", number, &counts);
+        readings.end();
+    }
+    let (pace, level) = traffic.recent("web", at(10)).expect("eleven readings");
+    assert_eq!(pace, traffic.upstream("web").0);
+    assert!((pace.requests - 20.0).abs() < 1e-9, "{pace:?}");
+    let expected = Level {
+        in_flight: 5.0,
+        waiting: 1.0,
+    };
+    assert_eq!(level, expected);
+    assert!(traffic.recent("web", at(15)).is_some());
+    assert_eq!(traffic.recent("web", at(16)), None, "nobody reads any more");
+    assert_eq!(traffic.recent("api", at(10)), None);
+    let mut readings = traffic.readings();
+    readings.begin(at(11));
+    readings.end();
+    assert!(readings.levels.is_empty(), "the upstream is gone");
+}

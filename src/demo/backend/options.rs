@@ -17,7 +17,7 @@ pub struct BackendOptions {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:5001")]
     pub listen: SocketAddr,
-    /// Name in every answer [default: backend-PORT].
+    /// Name in every answer; `{hostname}` in it is the machine's [default: backend-PORT].
     #[arg(long, env = "SERVER_ID")]
     pub server_id: Option<String>,
     /// Time `/` takes: `20ms`, or a range drawn from evenly, `100ms-500ms`; at most 60s.

@@ -57,16 +57,17 @@ impl Site {
         address: SocketAddr,
         cores: usize,
     ) -> std::io::Result<Self> {
-        let server_id = options
-            .server_id
-            .clone()
-            .unwrap_or_else(|| format!("backend-{}", address.port()));
+        let host_name = host_name();
+        let server_id = options.server_id.as_ref().map_or_else(
+            || format!("backend-{}", address.port()),
+            |id| id.replace("{hostname}", &host_name),
+        );
         let server_id_header = HeaderValue::from_str(&server_id).map_err(|_| {
             std::io::Error::other(format!(
                 "the server id {server_id:?} cannot stand in a header"
             ))
         })?;
-        let fixed = json!({ "server_id": server_id, "hostname": host_name(), "address": address.to_string() });
+        let fixed = json!({ "server_id": server_id, "hostname": host_name, "address": address.to_string() });
         let mut root_prefix = fixed.to_string().into_bytes();
         root_prefix.pop();
         root_prefix.extend_from_slice(b",\"request_count\":");

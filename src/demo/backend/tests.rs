@@ -144,6 +144,20 @@ async fn the_root_says_who_answered_and_counts() {
     assert!(json["processing_time_ms"].as_f64().unwrap() < 5_000.0);
 }
 
+/// Replicas of a compose service have the same settings, and their own host names.
+#[tokio::test]
+async fn its_name_may_hold_the_machines() {
+    let running = start(BackendOptions {
+        server_id: Some("{hostname}-b".into()),
+        ..BackendOptions::local()
+    });
+    let reply = Client::connect(&running).await.get("/").await;
+    let json = reply.json();
+    let name = format!("{}-b", json["hostname"].as_str().unwrap());
+    assert_eq!(json["server_id"], name);
+    assert_eq!(reply.headers["x-server-id"], name);
+}
+
 #[tokio::test]
 async fn the_simulated_delay_and_error_rate_apply_to_the_root_only() {
     let running = start(BackendOptions {

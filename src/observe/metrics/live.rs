@@ -26,6 +26,8 @@ pub enum Live<'a> {
         algorithm: Algorithm,
         /// Requests waiting for a free slot.
         waiting: u64,
+        /// Requests that may be in flight to each of its backends.
+        in_flight_limit: u32,
     },
     /// A backend; at most once per upstream and name.
     Backend {
@@ -45,6 +47,13 @@ pub enum Live<'a> {
         state: State,
         /// Why it is in it.
         reason: Reason,
+    },
+    /// A certificate that is shown to others; at most once per name.
+    Certificate {
+        /// Its place in the configuration.
+        certificate: &'a str,
+        /// When it ends, in Unix seconds.
+        expires: i64,
     },
     /// The journal of what happens to backends.
     Journal {

@@ -14,6 +14,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
 
+pub use autoscaler::{AutoscalerMetrics, ScaleReading};
 pub use cell::{Counter, Histogram, LATENCY_BOUNDS, OVERHEAD_BOUNDS};
 pub use family::{Family, Kind, documentation};
 pub use handles::{
@@ -22,6 +23,7 @@ pub use handles::{
 pub use live::{Live, LiveSource};
 pub use sources::SourceMetrics;
 
+mod autoscaler;
 mod cell;
 mod family;
 mod handles;
@@ -119,6 +121,14 @@ impl Metrics {
             durations: self.store.durations.get(key, handles::Durations::new),
             totals,
         })
+    }
+
+    /// The handle of one target of the autoscaler.
+    #[must_use]
+    pub fn autoscaler(&self, upstream: &str) -> Arc<AutoscalerMetrics> {
+        self.store
+            .autoscalers
+            .get(upstream.to_owned(), || AutoscalerMetrics::new(upstream))
     }
 
     /// The handle of one upstream.

@@ -85,7 +85,10 @@ impl Page {
                 upstream,
                 algorithm,
                 waiting,
+                in_flight_limit,
             } => {
+                let limit = f64::from(in_flight_limit);
+                self.number(Family::InFlightLimit, &[upstream], limit);
                 self.number(Family::QueueWaiting, &[upstream], waiting as f64);
                 for other in Algorithm::ALL {
                     let active = f64::from(u8::from(*other == algorithm));
@@ -117,6 +120,10 @@ impl Page {
                     self.number(Family::BackendState, labels, active);
                 }
             }
+            Live::Certificate {
+                certificate,
+                expires,
+            } => self.number(Family::CertificateExpiry, &[certificate], expires as f64),
             Live::Journal { lost } => self.counter(Family::EventsLost, &[], lost),
             Live::Log { dropped } => self.counter(Family::LogDropped, &[], dropped),
         }

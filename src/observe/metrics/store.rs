@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::autoscaler::AutoscalerMetrics;
 use super::cell::Counter;
 use super::family::Family;
 use super::handles::{BackendMetrics, Durations, ListenerMetrics, RouteTotals, UpstreamMetrics};
@@ -99,6 +100,8 @@ pub(super) struct Store {
     pub(super) backends: Held<(String, String), BackendMetrics>,
     /// By upstream and source.
     pub(super) sources: Held<(String, String), SourceMetrics>,
+    /// By upstream.
+    pub(super) autoscalers: Held<String, AutoscalerMetrics>,
     pub(super) access_log_dropped: Arc<Counter>,
     applied: Counter,
     refused: Counter,
@@ -116,6 +119,7 @@ impl Store {
             upstreams: Held::new(),
             backends: Held::new(),
             sources: Held::new(),
+            autoscalers: Held::new(),
             access_log_dropped: Arc::new(Counter::new()),
             applied: Counter::new(),
             refused: Counter::new(),
@@ -179,6 +183,9 @@ impl Store {
         }
         for (_, source) in self.sources.held() {
             source.collect(page);
+        }
+        for (_, autoscaler) in self.autoscalers.held() {
+            autoscaler.collect(page);
         }
     }
 

@@ -64,6 +64,7 @@ fn live(emit: &mut dyn FnMut(Live<'_>)) {
         upstream: "api",
         algorithm: Algorithm::Maglev,
         waiting: 2,
+        in_flight_limit: 100,
     });
     emit(Live::Backend {
         upstream: "api",
@@ -74,6 +75,10 @@ fn live(emit: &mut dyn FnMut(Live<'_>)) {
         share: 0.0,
         state: State::Down,
         reason: Reason::CheckFailed,
+    });
+    emit(Live::Certificate {
+        certificate: "upstreams.api.tls.client_cert",
+        expires: 1_800_000_000,
     });
     emit(Live::Journal { lost: 1 });
     emit(Live::Log { dropped: 4 });
@@ -115,9 +120,26 @@ fn busy() -> (Metrics, impl Sized) {
     finish(&recorder, &outcome, &handles);
     let source = metrics.source("api", "dns:app.internal:80");
     source.found(3, 1_700_000_000);
+    let autoscaler = metrics.autoscaler("api");
+    autoscaler.decided(ScaleReading {
+        min: 1,
+        max: 4,
+        held: false,
+        paused: false,
+        size: 2,
+        ready: 2,
+        desired: 3,
+        needed: Some(2.4),
+        forecast: Some(2.6),
+        forecast_error: Some(0.1),
+        unix_seconds: 1_700_000_000.0,
+    });
+    autoscaler.told("up", "load");
+    autoscaler.acted("up");
+    autoscaler.failed("create");
     metrics.config_loaded(1_700_000_000.5);
     metrics.set_live(Box::new(live));
-    (metrics, (route, upstream, backend, source))
+    (metrics, (route, upstream, backend, source, autoscaler))
 }
 
 fn has(text: &str, line: &str) {

@@ -118,6 +118,42 @@ fn a_wrong_configuration_is_refused_with_all_its_errors_and_told() {
 }
 
 #[test]
+fn programs_come_from_the_file_alone() {
+    let backend = Backend::named("a");
+    let evenkeel = Setup::new(&[&backend]).admin("").start();
+    let admin = evenkeel.admin();
+    let shown = send(admin, "GET", CONFIG, &[], "").text();
+    let shown = shown.replacen(
+        "  main:\n",
+        "  main:\n    discovery: { type: registry }\n",
+        1,
+    );
+    let with = |arguments: &str| {
+        format!(
+            "{shown}\nautoscaler:\n  targets:\n  - upstream: main\n    min: 1\n    max: 2\n    \
+               signals: [{{ type: in_flight, full: 10 }}]\n    \
+               driver: {{ type: exec, allow_exec: true, program: /bin/true, arguments: {arguments} }}\n"
+        )
+    };
+    let plan = "/api/v1/config/plan";
+    for (method, path) in [("PUT", CONFIG), ("POST", plan)] {
+        let refused = send(admin, method, path, &[], &with("[web]"));
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert!(
+            refused.text().contains("`/bin/true web`"),
+            "{}",
+            refused.text()
+        );
+    }
+    evenkeel.reload(&with("[web]"));
+    assert_eq!(send(admin, "PUT", CONFIG, &[], &with("[web]")).status, 200);
+    assert_eq!(
+        send(admin, "PUT", CONFIG, &[], &with("[other]")).status,
+        422
+    );
+}
+
+#[test]
 fn secrets_are_not_shown_and_a_mask_is_not_taken_for_one() {
     let backend = Backend::named("a");
     let evenkeel = Setup::new(&[&backend]).admin("token: hush-hush").start();

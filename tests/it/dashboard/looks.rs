@@ -38,6 +38,8 @@ fn it_loads_without_an_error_and_asks_nobody_else() {
     let (_backends, evenkeel) = pair();
     let page = Page::live(evenkeel.admin());
     page.wait_for_text("#verdict", "Healthy");
+    let panel = "return document.querySelector('#scaling').checkVisibility()";
+    assert_eq!(page.run(panel, &[]), false, "nothing is scaled");
     let console = page.browser.log("browser");
     assert!(console.is_empty(), "{console:#?}");
     let home = format!("http://{}/", evenkeel.admin());
@@ -51,23 +53,26 @@ fn it_loads_without_an_error_and_asks_nobody_else() {
     assert!(strangers.is_empty(), "{strangers:#?}");
 }
 
+/// Fails if anything is wider than the screen.
+#[track_caller]
+pub(super) fn fits(page: &Page, what: &str, width: u32) {
+    let overhang = "return document.documentElement.scrollWidth - innerWidth";
+    let overhang = page.run(overhang, &[]).as_i64().expect("a number");
+    assert!(
+        overhang <= 0,
+        "{what} at {width} px: {overhang} px too wide"
+    );
+}
+
 #[test]
 fn it_fits_a_phone() {
     let (backends, evenkeel) = pair();
     let page = Page::live(evenkeel.admin());
-    let fits = |what: &str, width: u32| {
-        let overhang = "return document.documentElement.scrollWidth - innerWidth";
-        let overhang = page.run(overhang, &[]).as_i64().expect("a number");
-        assert!(
-            overhang <= 0,
-            "{what} at {width} px: {overhang} px too wide"
-        );
-    };
     for width in [360, 320] {
         page.resize(width);
-        fits("the page", width);
+        fits(&page, "the page", width);
         page.choose(backends[0].address(), "Drain…");
-        fits("the dialog", width);
+        fits(&page, "the dialog", width);
         let inside = "const at = document.querySelector('dialog[open]').getBoundingClientRect();
             return at.left >= 0 && at.right <= innerWidth";
         assert_eq!(
@@ -81,7 +86,7 @@ fn it_fits_a_phone() {
 }
 
 /// Texts whose contrast to what is behind them is below that of WCAG's level AA.
-const FAINT: &str = "
+pub(super) const FAINT: &str = "
     const parse = (color) => {
         const numbers = color.match(/-?[\\d.]+(e-?\\d+)?/g).map(Number);
         const unit = color.startsWith('color(') ? 255 : 1;
@@ -143,6 +148,17 @@ fn hostile(admin: SocketAddr) -> Backend {
     let reload = json!({ "at": 1, "trigger": text, "ok": false, "errors": [text] });
     let config = json!({ "hash": text, "path": text, "last_reload": reload, "needs_upgrade": [{ "what": text, "path": text, "detail": text }] });
     let status = json!({ "version": text, "started": 1, "uptime": 1, "config": config, "traffic": {}, "health": text });
+    let recommendation =
+        json!({ "source": text, "utilisation": null, "replicas": 2, "note": text });
+    let decision = json!({
+        "size": 2, "desired": 3, "direction": text, "reason": text, "needed": 1.5, "recommendations": [recommendation],
+    });
+    let pool = json!({ "size": 1, "ready": 1, "warming": 0, "failing": 0 });
+    let autoscaler = json!({ "targets": [{
+        "upstream": MARKUP, "min": 1, "max": 4, "dry_run": false, "paused": false, "at": 1, "interval": 1e9,
+        "horizon": null, "pool": pool, "decision": decision, "held": text, "forecast": null, "forecast_error": null,
+        "forecast_counts": false, "leaving": [text], "recent": [{ "at": 1, "pool": pool, "decision": decision, "held": text }],
+    }] });
     let event = |id: u64, kind: &str| {
         let event = json!({
             "id": id, "at": 1, "kind": kind, "upstream": text, "backend": text, "from": text, "to": text,
@@ -166,6 +182,7 @@ fn hostile(admin: SocketAddr) -> Backend {
         match path.split('?').next() {
             Some("/api/v1/status") => told("application/json", &status.to_string()),
             Some("/api/v1/upstreams") => told("application/json", &upstreams.to_string()),
+            Some("/api/v1/autoscaler") => told("application/json", &autoscaler.to_string()),
             Some("/api/v1/events") => told("text/event-stream", &events).then_close(),
             _ => {
                 let file = Client::connect(admin).get(&path);
@@ -191,6 +208,7 @@ fn markup_in_a_name_is_shown_as_text() {
     page.answer("Cancel");
     page.browser.click("(//ol[@id='events']//summary)[1]");
     page.wait_for_text("#events dl", "<img src=x");
+    page.browser.click("//*[@id='scaling']//summary");
     for part in [
         "#health",
         "article h2",
@@ -198,6 +216,13 @@ fn markup_in_a_name_is_shown_as_text() {
         "article .reason",
         "article .tags",
         "#banners",
+        "#scaling h3",
+        "#scaling .sentence",
+        "#scaling .held",
+        "#scaling .ask-name",
+        "#scaling .ask-note",
+        "#scaling .leaving",
+        "#scaling .records",
     ] {
         let text = page.text(part);
         assert!(

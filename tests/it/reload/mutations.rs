@@ -115,7 +115,12 @@ fn reference(folder: &std::path::Path, backend: &Backend) -> String {
         .replace("10.0.0.1:8080", &address)
         .replace("canary.internal:8443", "127.0.0.1:1")
         .replace("client.pem", &pem("client.pem"))
-        .replace("client.key", &pem("client.key"));
+        .replace("client.key", &pem("client.key"))
+        .replace("docker/ca.pem", &pem("client.pem"))
+        .replace("docker/cert.pem", &pem("client.pem"))
+        .replace("docker/key.pem", &pem("client.key"))
+        .replace("unix:///var/run/docker.sock", "unix:///nowhere.sock")
+        .replace("/usr/local/bin/scale", "/bin/true");
     assert!(text.contains(&address) && text.contains("@admin@"));
     text
 }

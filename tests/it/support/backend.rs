@@ -189,9 +189,17 @@ impl Backend {
         Self::listen(ANY, script, false)
     }
 
+    /// Like [`Self::start`], on this address.
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(address, script, false)
+    }
+
     /// Answers everything with its name, on this address.
     pub(crate) fn named_at(address: SocketAddr, name: &'static str) -> Self {
-        Self::listen(address, move |_| Reply::ok(name), false)
+        Self::start_at(address, move |_| Reply::ok(name))
     }
 
     /// Like [`Self::start`], but the script sees only the head, and the body stays unread

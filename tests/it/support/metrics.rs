@@ -25,6 +25,17 @@ impl Scrape {
         self.series(name, labels).map(|(_, value)| value).sum()
     }
 
+    /// How many series of this name there are, whatever their labels.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.series(name, &[]).count()
+    }
+
+    /// Every series with its labels; of a histogram, each bucket is one.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        let lines = self.text.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| Some(line.rsplit_once(' ')?.0))
+    }
+
     fn series<'s>(
         &'s self,
         name: &'s str,

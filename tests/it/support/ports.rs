@@ -19,6 +19,12 @@ pub(crate) struct Port {
 
 impl Port {
     pub(crate) fn reserve() -> Self {
+        Self::listening().0
+    }
+
+    /// The same, with somebody who listens. A listener that was closed a moment ago may be open
+    /// still in a process that is just being started by another thread, and the port taken.
+    pub(crate) fn listening() -> (Self, TcpListener) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         for _ in 0..COUNT {
             let turn = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -27,11 +33,12 @@ impl Port {
             let Ok(keeper) = TcpListener::bind((KEEPER, number)) else {
                 continue;
             };
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Self {
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, number)) {
+                let port = Self {
                     number,
                     _keeper: keeper,
                 };
+                return (port, listener);
             }
         }
         panic!("no free port between {FIRST} and {}", FIRST + COUNT);

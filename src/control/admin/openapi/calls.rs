@@ -6,7 +6,8 @@ use serde_json::json;
 use super::call::{Call, duration, etag, query};
 use super::schemas::Schemas;
 use crate::control::admin::code::Code;
-use crate::control::admin::{events, explain, input, ready, status, view, write};
+use crate::control::admin::{autoscaler, events, explain, input, ready, status, view, write};
+use crate::control::autoscale::board;
 use crate::control::explain::Report;
 use crate::control::reload::Plan;
 use crate::control::timeline::{Entry, KEPT};
@@ -24,6 +25,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Call> {
     calls.extend([config(), replace(schemas), plan(schemas), reload(schemas)]);
     calls.extend([change_upstream(schemas), change_backend(schemas)]);
     calls.extend([register(schemas), leave()]);
+    calls.extend([autoscaler(schemas), pause(schemas), history(schemas)]);
     calls.extend([explain(schemas), decisions(schemas), openapi()]);
     calls
 }
@@ -287,6 +289,63 @@ fn decisions(schemas: &mut Schemas) -> Call {
         &schemas.written::<explain::Decided<'_>>(),
     )
     .refuses(&[Code::InvalidRequest])
+}
+
+fn autoscaler(schemas: &mut Schemas) -> Call {
+    Call::new(
+        "get",
+        "/api/v1/autoscaler",
+        "autoscaler",
+        "What the autoscaler sees, decides and does",
+    )
+    .takes(query(
+        "recent",
+        "At most so many of a target's decisions; all that are kept unless given.",
+        &json!({ "type": "integer", "minimum": 0, "maximum": board::KEPT }),
+    ))
+    .answers(
+        StatusCode::OK,
+        "Every upstream that is scaled.",
+        &schemas.written::<autoscaler::Targets>(),
+    )
+    .refuses(&[Code::InvalidRequest])
+}
+
+fn history(schemas: &mut Schemas) -> Call {
+    Call::new(
+        "get",
+        "/api/v1/autoscaler/{upstream}/history",
+        "autoscalerHistory",
+        "What the autoscaler saw of an upstream, to be drawn",
+    )
+    .takes(query(
+        "after",
+        "Only what was seen after this time, in seconds since 1970.",
+        &json!({ "type": "number", "minimum": 0 }),
+    ))
+    .answers(
+        StatusCode::OK,
+        "The oldest first.",
+        &schemas.written::<autoscaler::History>(),
+    )
+    .refuses(&[Code::InvalidRequest, Code::UnknownUpstream])
+}
+
+fn pause(schemas: &mut Schemas) -> Call {
+    Call::new(
+        "patch",
+        "/api/v1/autoscaler/{upstream}",
+        "pauseAutoscaler",
+        "Pauses the scaling of an upstream, or lets it go on",
+    )
+    .says("Decisions are made and shown as ever, and nothing is done. It lasts until the process ends, also over reloads.")
+    .body(&schemas.read::<input::PauseBody>(), true)
+    .answers(
+        StatusCode::OK,
+        "Whether it is paused then.",
+        &schemas.written::<input::PauseBody>(),
+    )
+    .refuses(&[Code::UnknownUpstream])
 }
 
 fn leave() -> Call {

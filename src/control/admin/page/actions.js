@@ -4,7 +4,7 @@ import { byId, icon, make, setText, show } from './dom.js';
 import { count, known, percent, plural, words } from './format.js';
 import { isAvailable, isHeld, meaningOfAlgorithm } from './words.js';
 
-/** `api` makes the calls, `latest` finds a backend as it is now, `refresh` looks again. */
+/** `api` makes the calls, `latest` finds a backend or a target as it is now, `refresh` looks again. */
 export class Actions {
   #api;
   #latest;
@@ -80,7 +80,7 @@ export class Actions {
       verb: 'Drain',
       doing: 'Draining…',
       says: () => {
-        const now = this.#latest(upstream.name, backend.id) ?? { upstream, backend };
+        const now = this.#latest.backend(upstream.name, backend.id) ?? { upstream, backend };
         return [`It gets no new clients; ${inFlight(now.backend)}.`, ...consequences(now)];
       },
       fields: [make('label', { for: 'ask-deadline' }, 'Deadline (optional)'), deadline, note],
@@ -98,7 +98,7 @@ export class Actions {
       verb: 'Put in maintenance',
       doing: 'Asking…',
       says: () => {
-        const now = this.#latest(upstream.name, backend.id) ?? { upstream, backend };
+        const now = this.#latest.backend(upstream.name, backend.id) ?? { upstream, backend };
         return [`It gets nothing from now on, not even clients with a cookie for it; ${inFlight(now.backend)}.`, ...consequences(now)];
       },
       done: `${backend.id} is in maintenance.`,
@@ -133,7 +133,7 @@ export class Actions {
       verb: 'Change weight',
       doing: 'Changing…',
       says: () => {
-        const now = this.#latest(upstream.name, backend.id) ?? { upstream, backend };
+        const now = this.#latest.backend(upstream.name, backend.id) ?? { upstream, backend };
         return [own.checked ? 'It gets back the weight it had before the operator changed it.' : outlook(now, input.valueAsNumber), 'In force at once, until it is changed again or the process ends.'];
       },
       fields,
@@ -162,6 +162,21 @@ export class Actions {
       fields: [make('label', { for: 'ask-algorithm' }, `Algorithm; now ${words(upstream.algorithm)}`), select],
       done: `The algorithm of ${upstream.name} is changed.`,
       act: () => this.#api.patch(`upstreams/${encodeURIComponent(upstream.name)}`, { algorithm: select.value || null }),
+    });
+  }
+
+  /** Pauses the scaling of an upstream, or resumes it. */
+  scaling(target) {
+    const name = target.upstream;
+    const pauses = !target.paused;
+    const says = pauses ? staying : goingOn;
+    this.#open({
+      title: `${pauses ? 'Pause' : 'Resume'} the scaling of ${name}?`,
+      verb: pauses ? 'Pause' : 'Resume',
+      doing: pauses ? 'Pausing…' : 'Resuming…',
+      says: () => says(this.#latest.target(name) ?? target),
+      done: pauses ? `The scaling of ${name} is paused.` : `The scaling of ${name} goes on.`,
+      act: () => this.#api.patch(`autoscaler/${encodeURIComponent(name)}`, { paused: pauses }),
     });
   }
 
@@ -213,6 +228,22 @@ function inFlight(backend) {
   if (!known(backend.in_flight)) return 'what is in flight finishes';
   if (backend.in_flight === 0) return 'nothing is in flight';
   return `${plural(backend.in_flight, 'request')} in flight ${backend.in_flight === 1 ? 'finishes' : 'finish'}`;
+}
+
+/** What becomes of an upstream whose scaling is paused. */
+function staying({ pool, leaving }) {
+  const size = pool ? ` at ${plural(pool.size, 'backend')}` : ' as it is';
+  const says = [`It stays${size}, whatever the load: decisions are made and shown, and nothing is done.`];
+  if (leaving.length > 0) says.push(`${leaving.length === 1 ? 'The one that is leaving goes' : `The ${count(leaving.length)} that are leaving go`} on leaving.`);
+  return [...says, 'Until it is resumed or the process ends; a reload changes nothing about it.'];
+}
+
+/** What becomes of one that is resumed. */
+function goingOn({ pool, decision, dry_run: isDry }) {
+  if (isDry) return ['It goes on with its dry run: nothing is done.'];
+  if (!pool || !decision) return ['It acts with its next look, once the driver can be asked.'];
+  const isChange = decision.size !== pool.size;
+  return [isChange ? `It would go from ${count(pool.size)} to ${plural(decision.size, 'backend')} with its next look.` : `It stays at ${plural(pool.size, 'backend')} for now.`];
 }
 
 /** What the others will have to do without this one. */

@@ -6,6 +6,7 @@ import { byId, setAttribute, setText, show } from './dom.js';
 import { clock, known, plural, stretch } from './format.js';
 import { banner, Headline } from './headline.js';
 import { Live } from './live.js';
+import { Scaling } from './scaling.js';
 import { Timeline } from './timeline.js';
 import { Upstreams } from './upstreams.js';
 
@@ -22,7 +23,7 @@ const headline = new Headline();
 const timeline = new Timeline();
 
 /** What the last answers and events said. */
-const model = { status: null, upstreams: [], answered: null, skew: 0, problem: null, needsToken: false, sampled: -Infinity };
+const model = { status: null, upstreams: [], targets: [], answered: null, skew: 0, problem: null, needsToken: false, sampled: -Infinity };
 /** The latest event of each backend, and of each upstream's algorithm. */
 const notes = new Map();
 
@@ -40,15 +41,16 @@ const why = {
 };
 
 const page = {
-  answered(status, upstreams) {
+  answered(status, upstreams, targets) {
     const date = Date.parse(status.headers.get('Date')) / 1e3;
     // Whole seconds: a small difference says nothing.
     const skew = known(date) ? date + 0.5 - Date.now() / 1e3 : 0;
-    Object.assign(model, { status: status.body, upstreams, answered: performance.now(), problem: null, needsToken: false });
+    Object.assign(model, { status: status.body, upstreams, targets, answered: performance.now(), problem: null, needsToken: false });
     model.skew = Math.abs(skew) > 2 ? skew : 0;
     const isDue = sample();
     headline.update(model.status, upstreams, now(), isDue);
     cards.update(upstreams, { why, now: now(), isDue });
+    scaling.update(targets, now());
     actions.update();
     show(byId('token-button'), api.hasToken);
     tick();
@@ -66,6 +68,7 @@ const page = {
 
   restarted() {
     forget();
+    scaling.forget();
     notes.clear();
     timeline.mark(`Another process answers since ${clock(now())}`);
   },
@@ -83,7 +86,8 @@ const page = {
 };
 
 const live = new Live(api, page);
-const actions = new Actions(api, latest, () => live.refresh());
+const actions = new Actions(api, { backend, target }, () => live.refresh());
+const scaling = new Scaling(api, (target) => actions.scaling(target));
 const cards = new Upstreams({
   menu: (...about) => actions.menu(...about),
   algorithm: (upstream) => actions.algorithm(upstream),
@@ -109,10 +113,14 @@ function note(key, event) {
   if (notes.size > MOST_NOTES) notes.delete(notes.keys().next().value);
 }
 
-function latest(upstreamName, id) {
+function target(name) {
+  return model.targets.find((one) => one.upstream === name) ?? null;
+}
+
+function backend(upstreamName, id) {
   const upstream = model.upstreams.find((one) => one.name === upstreamName);
-  const backend = upstream?.backends.find((one) => one.id === id);
-  return backend ? { upstream, backend } : null;
+  const found = upstream?.backends.find((one) => one.id === id);
+  return found ? { upstream, backend: found } : null;
 }
 
 /** Says how fresh the page is. */

@@ -7,6 +7,8 @@ import { epoch, known } from './format.js';
 const EVERY = 1_000;
 /** Between two looks when events ask for more. */
 const AT_LEAST = 150;
+/** Decisions of the autoscaler that are shown of each of its targets. */
+const DECISIONS = 20;
 const FIRST_RETRY = 500;
 const LAST_RETRY = 8_000;
 
@@ -30,7 +32,7 @@ class Nap {
 }
 
 /**
- * Tells `page` what it learns: `answered(status, upstreams)`, `happened(event)`, `missed(count)` for
+ * Tells `page` what it learns: `answered(status, upstreams, targets)`, `happened(event)`, `missed(count)` for
  * events that are kept no more, `restarted()` for another process, `failed(problem)`, and
  * `refused(problem)` for a token that is missing or wrong.
  */
@@ -98,9 +100,10 @@ export class Live {
   }
 
   async #look() {
-    const [status, upstreams] = await Promise.all([this.#api.get('status'), this.#api.get('upstreams')]);
+    const paths = ['status', 'upstreams', `autoscaler?recent=${DECISIONS}`];
+    const [status, upstreams, autoscaler] = await Promise.all(paths.map((path) => this.#api.get(path)));
     this.#know(status.body);
-    this.#page.answered(status, upstreams.body.upstreams ?? []);
+    this.#page.answered(status, upstreams.body.upstreams ?? [], autoscaler.body.targets ?? []);
   }
 
   /** Another process counts its events from the beginning. */

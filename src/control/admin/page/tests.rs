@@ -3,6 +3,7 @@ use axum::http::HeaderValue;
 use regex::Regex;
 
 use super::*;
+use crate::control::autoscale::decide::Reason;
 
 fn asset(path: &str) -> &'static Asset {
     let found = ASSETS.iter().find(|asset| asset.path == path);
@@ -107,5 +108,14 @@ fn no_script_turns_text_into_elements() {
         for parser in parsers {
             assert!(!asset.content.contains(parser), "{}: {parser}", asset.path);
         }
+    }
+}
+
+#[test]
+fn every_reason_of_a_decision_has_its_words() {
+    let words = asset("/words.js").content;
+    for reason in Reason::ALL {
+        let entry = format!("\n  {}: '", reason.label());
+        assert!(words.contains(&entry), "{}", reason.label());
     }
 }

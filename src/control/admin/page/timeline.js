@@ -13,6 +13,7 @@ const KINDS = [
   ['algorithm', 'Algorithms'],
   ['reload', 'Reloads'],
   ['source', 'Sources'],
+  ['scaling', 'Scaling'],
   ['operator', 'Operator'],
 ];
 
@@ -23,6 +24,7 @@ const READ = {
   algorithm: (event) => ['algorithm', 'info', [strong(event.upstream), ` ${words(event.from)} → `, strong(words(event.to))]],
   reload: (event) => ['reload', isRefused(event) ? 'bad' : 'ok', event.trigger === 'start' ? [strong('Started')] : [strong(isRefused(event) ? 'Reload refused' : 'Reloaded'), ` ${by(event.trigger)}`]],
   source: (event) => ['source', event.up ? 'ok' : 'bad', [strong(event.upstream), ` source ${words(event.source)} is `, strong(event.up ? 'back' : 'down')]],
+  scaling: (event) => ['algorithm', event.to === null ? 'warn' : 'info', event.to === null ? [strong(event.upstream), ` ${words(event.reason)}`] : [strong(event.upstream), ` ${event.from} → `, strong(event.to), ' backends']],
   operator: (event) => ['operator', 'held', [strong('Operator'), ` ${event.what ?? ''}`]],
 };
 

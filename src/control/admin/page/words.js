@@ -48,6 +48,32 @@ const TRIGGERS = {
   start: 'at the start',
 };
 
+/** Why the autoscaler changes a size, or leaves it as it is. */
+const DECISIONS = {
+  load: 'the load has left its band',
+  forecast: 'so many will be needed',
+  replace_failing: 'failing backends leave too few',
+  below_min: 'there are fewer than the least',
+  above_max: 'there are more than the most',
+  within_band: 'the load is within its band',
+  tolerance: 'the load has left its band, but by less than is worth a change',
+  best_fit: 'the load has left its band, but no other number would suit it better',
+  warming: 'backends are on their way',
+  at_max: 'more are needed, and there may be no more',
+  at_min: 'fewer are needed, and there may be no fewer',
+  stabilising: 'a change was not called for throughout the window',
+  step_limit: 'as many as a period allows have come or gone in it',
+  cooldown: 'the last change is not long enough ago',
+  signal_failed: 'a signal could not be measured, so it does not shrink',
+  all_failed: 'no signal could be measured',
+  mostly_failing: 'most backends fail, and what is measured says little',
+  none_ready: 'no backend is ready, and what is measured says nothing',
+  crash_loop: 'new backends do not start',
+};
+
+/** Those of them that somebody should look at. */
+const WORRYING = new Set(['at_max', 'signal_failed', 'all_failed', 'mostly_failing', 'none_ready', 'crash_loop']);
+
 /** States in which every request may go to a backend. */
 const AVAILABLE = new Set(['up', 'warming', 'suspect']);
 
@@ -62,4 +88,6 @@ export const isHeld = (backend) => toneOf(backend.state) === 'held';
 export const by = (trigger) => TRIGGERS[trigger] ?? trigger ?? '';
 
 export const meaningOfReason = (reason) => REASONS[reason] ?? words(reason);
+export const meaningOfDecision = (reason) => DECISIONS[reason] ?? words(reason);
+export const isWorrying = (reason) => WORRYING.has(reason);
 export const meaningOfAlgorithm = (name) => ALGORITHMS[name] ?? '';

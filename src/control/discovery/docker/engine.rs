@@ -1,27 +1,24 @@
 //! The calls of the Engine's API that are needed, each on a connection of its own.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Collected, Empty, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::container::Container;
 use super::event::Event;
 use crate::config::Endpoint;
+use crate::control::engine;
 
 /// Until the head of an answer is there.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For the whole list.
+const LIST: Duration = Duration::from_secs(30);
 
 /// Bytes of the longest list: ten thousand containers and more.
 const MAX_LIST: usize = 32 << 20;
@@ -56,25 +53,9 @@ pub(super) struct Engine {
 
 /// What the Engine says while it lasts. Dropped, the connection is closed.
 pub(super) struct Events {
-    answer: Answer,
+    body: Incoming,
     /// Read and not told yet.
     said: Vec<u8>,
-}
-
-/// An answer whose body is still to be read, and the connection that it comes on.
-struct Answer {
-    status: http::StatusCode,
-    headers: HeaderMap,
-    body: Incoming,
-    _connection: Connection,
-}
-
-struct Connection(AbortHandle);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Engine {
@@ -88,7 +69,7 @@ impl Engine {
     /// Asks for the version. Another Engine may have come to the same place.
     pub(super) async fn greet(&mut self) -> Result<(), String> {
         let answer = self.get("/_ping").await?;
-        let version = answer.headers.get("api-version");
+        let version = answer.headers().get("api-version");
         let version = version.and_then(|version| version.to_str().ok());
         let is_sound = |version: &&str| {
             let mut characters = version.chars();
@@ -107,7 +88,9 @@ impl Engine {
             "status": ["running"], "health": ["healthy", "none"], "label": labels,
         });
         let answer = self.get(&self.path("/containers/json", &filters)).await?;
-        let body = Limited::new(answer.body, MAX_LIST).collect().await;
+        let body = Limited::new(answer.into_body(), MAX_LIST).collect();
+        let body = timeout(LIST, body).await;
+        let body = body.map_err(|_| format!("the list takes longer than {LIST:?}"))?;
         let body = body.map_err(|error| format!("the list broke off: {error}"))?;
         serde_json::from_slice(&body.to_bytes())
             .map_err(|error| format!("the list is not understood: {error}"))
@@ -118,7 +101,7 @@ impl Engine {
         let filters = json!({ "type": ["container", "network"], "event": EVENTS });
         let answer = self.get(&self.path("/events", &filters)).await?;
         Ok(Events {
-            answer,
+            body: answer.into_body(),
             said: Vec::new(),
         })
     }
@@ -128,37 +111,25 @@ impl Engine {
         format!("{}{path}?filters={filters}", self.prefix)
     }
 
-    async fn get(&self, path: &str) -> Result<Answer, String> {
-        let asked = timeout(TIMEOUT, self.ask(path)).await;
+    async fn get(&self, path: &str) -> Result<Response<Incoming>, String> {
+        let title = engine::title(&self.endpoint);
+        let place = engine::place(&self.endpoint).map_err(|reason| format!("{title}: {reason}"))?;
+        let request = Request::get(path).body(Empty::<Bytes>::new());
+        let request = request.map_err(|error| format!("{path}: {error}"))?;
+        // What is read of a body is bounded by whoever reads it.
+        let asked = timeout(TIMEOUT, place.send(request, usize::MAX)).await;
         let answer = asked
             .map_err(|_| format!("no answer within {TIMEOUT:?}"))?
-            .map_err(|error| format!("the Engine cannot be reached: {error}"))?;
-        if answer.status.is_success() {
+            .map_err(|error| format!("{title} cannot be reached: {error}"))?;
+        if answer.status().is_success() {
             return Ok(answer);
         }
-        let said = Limited::new(answer.body, MAX_ERROR).collect().await;
-        let said = said.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+        let (head, body) = answer.into_parts();
+        let said = timeout(TIMEOUT, Limited::new(body, MAX_ERROR).collect()).await;
+        let said = said.ok().and_then(Result::ok);
+        let said = said.map_or_else(Bytes::new, Collected::to_bytes);
         let said = String::from_utf8_lossy(&said);
-        Err(format!(
-            "the Engine says {}: {}",
-            answer.status,
-            said.trim()
-        ))
-    }
-
-    async fn ask(&self, path: &str) -> io::Result<Answer> {
-        match &self.endpoint {
-            Endpoint::Unix(socket) => {
-                let stream = UnixStream::connect(socket).await;
-                let named = |error| io::Error::other(format!("{}: {error}", socket.display()));
-                ask(stream.map_err(named)?, path, "docker").await
-            }
-            Endpoint::Tcp(address) => {
-                let stream = TcpStream::connect(address).await;
-                let named = |error| io::Error::other(format!("{address}: {error}"));
-                ask(stream.map_err(named)?, path, address).await
-            }
-        }
+        Err(format!("the Engine says {}: {}", head.status, said.trim()))
     }
 }
 
@@ -173,7 +144,7 @@ impl Events {
                 }
                 continue;
             }
-            let frame = self.answer.body.frame().await?.ok()?;
+            let frame = self.body.frame().await?.ok()?;
             let data = frame.into_data().unwrap_or_default();
             if self.said.len() + data.len() > MAX_EVENT {
                 return None;
@@ -181,33 +152,6 @@ impl Events {
             self.said.extend_from_slice(&data);
         }
     }
-}
-
-async fn ask<S>(stream: S, path: &str, host: &str) -> io::Result<Answer>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let request = Request::get(path).header(HOST, host);
-    let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    let connection = tokio::spawn(async {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "docker: a connection ended");
-        }
-    });
-    let connection = Connection(connection.abort_handle());
-    let answer = sender.send_request(request).await;
-    let (head, body) = answer.map_err(io::Error::other)?.into_parts();
-    Ok(Answer {
-        status: head.status,
-        headers: head.headers,
-        body,
-        _connection: connection,
-    })
 }
 
 /// Percent-encoded for a query.

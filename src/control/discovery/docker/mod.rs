@@ -7,9 +7,12 @@
 //! was told to end. It runs until it has, but most programs take no connection
 //! from then on, so it is left out as soon as the event is there.
 //!
-//! The Engine is spoken to without a client library. Of its API two calls are
-//! needed; what they answer is read within bounds, by the keys that count and no
-//! others, in the version that the Engine itself says it has.
+//! The calls are made without the client library that the driver has, over the
+//! same connections. It reads a list into types of its own, all of which must fit,
+//! so that one container in a state that it has never heard of would take every
+//! other away; and its events have no bound. Here what is answered is read within
+//! bounds, by the keys that count and no others, in the version that the Engine
+//! itself says it has.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

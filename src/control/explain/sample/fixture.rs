@@ -32,6 +32,7 @@ pub(crate) fn config() -> Config {
         metrics: None,
         access_log: None,
         admin: None,
+        autoscaler: None,
     }
 }
 

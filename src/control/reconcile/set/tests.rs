@@ -192,6 +192,22 @@ fn what_the_operator_asked_outlives_an_expiry_but_not_a_farewell() {
 }
 
 #[test]
+fn whoever_comes_by_a_forgotten_id_is_another() {
+    let mut set = set();
+    let change = Change {
+        weight: Some(Weighing::Fixed(9)),
+        mode: Some(Mode::Maintenance),
+    };
+    report(&mut set, "a", 20, START).unwrap();
+    set.amend(&place("a"), change).unwrap();
+    set.sweep(after(15), |_| true);
+    assert_eq!(set.forget("a"), Effect::Rebuild, "also where it is away");
+    assert_eq!(set.forget("a"), Effect::None);
+    report(&mut set, "a", 20, after(20)).unwrap();
+    assert_eq!((set.mode("a"), weight(&set, "a")), (Mode::Active, 1));
+}
+
+#[test]
 fn an_expired_backend_lingers_until_it_is_idle_or_a_minute_has_passed() {
     let mut set = set();
     report(&mut set, "idle", 20, START).unwrap();

@@ -119,12 +119,16 @@ fn encryption(tls: &UpstreamTls) -> String {
         verify,
     } = tls;
     let ca = option(ca.as_ref().map(|path| path.display()));
-    let own = client_cert.as_ref().map(|files| {
+    let (sni, own) = (option(sni.as_ref()), shown(client_cert.as_ref()));
+    format!("sni {sni}, ca {ca}, client_cert {own}, verify {verify}")
+}
+
+/// What is shown to the other side.
+pub(super) fn shown(client_cert: Option<&ClientCert>) -> String {
+    option(client_cert.map(|files| {
         let ClientCert { cert, key } = files;
         format!("{} with {}", cert.display(), key.display())
-    });
-    let (sni, own) = (option(sni.as_ref()), option(own));
-    format!("sni {sni}, ca {ca}, client_cert {own}, verify {verify}")
+    }))
 }
 
 fn watching(health: &Health, keys: &mut Keys) {

@@ -215,3 +215,66 @@ fn a_summary_counts() {
     let told = "2 backends changed, 1 upstream added, 1 upstream removed";
     assert_eq!(plan.summary(), told);
 }
+
+#[test]
+fn the_autoscaler_comes_goes_and_changes() {
+    let text = FILE.replace(
+        "  other:\n",
+        "  other:\n    discovery: { type: registry }\n",
+    ) + "
+autoscaler:
+  prometheus: { url: 'http://p:9090', token: first-token }
+  targets:
+  - upstream: other
+    max: 4
+    signals: [{ type: cpu }, { type: p95, full: 1s, target: 40% }]
+    driver: { type: webhook, url: 'https://h/scale?key=abc', secret: 0123456789abcdef }
+";
+    let running = config(&text);
+    let told = |replacements: &[(&str, &str)]| {
+        let wanted = replacements.iter().fold(text.clone(), |text, (old, new)| {
+            assert!(text.contains(old), "{old}");
+            text.replace(old, new)
+        });
+        let planned = plan(&running, &running, &config(&wanted));
+        assert_eq!(lines(&planned.plan.needs_upgrade), [""; 0]);
+        lines(&planned.plan.changes)
+    };
+    let expected = [
+        "autoscaler changed: autoscaler.dry_run: true -> false",
+        "autoscaler changed: autoscaler.prometheus.token: (secret) -> another",
+        "target changed: autoscaler.targets.other.max: 4 -> 8",
+        "target changed: autoscaler.targets.other.signals.p95: \
+         p95, full 1s, up 70%, down 30%, target 40% -> p95, full 1s, up 70%, down 30%, target 50%",
+        "target changed: autoscaler.targets.other.down: \
+         50% or 1 backend per 1m, window 5m -> 50% or 2 backends per 1m, window 5m",
+        "target changed: autoscaler.targets.other.forecast: \
+         auto, max_error 15%, season 1d -> null",
+        "target changed: autoscaler.targets.other.driver.url: https://h/scale -> another",
+        "target changed: autoscaler.targets.other.driver.secret: (secret) -> another",
+    ];
+    let changes = told(&[
+        ("autoscaler:\n", "autoscaler:\n  dry_run: false\n"),
+        ("first-token", "other-token"),
+        ("max: 4", "max: 8"),
+        (", target: 40%", ""),
+        (
+            "driver:",
+            "down: { backends: 2 }\n    forecast: null\n    driver:",
+        ),
+        ("key=abc", "key=abd"),
+        ("0123456789abcdef", "0123456789abcdeF"),
+    ]);
+    assert_eq!(changes, expected);
+    let off = plan(
+        &running,
+        &running,
+        &config(text.split("autoscaler:").next().unwrap()),
+    )
+    .plan;
+    let expected = [
+        "autoscaler removed: autoscaler: 1 target, dry run",
+        "target removed: autoscaler.targets.other: 1 to 4 backends by webhook",
+    ];
+    assert_eq!(lines(&off.changes), expected);
+}
