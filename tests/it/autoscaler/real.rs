@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::pools;
 use crate::support::compose::Project;
 use crate::support::deadline::{pause, within};
 use crate::support::filter::Proxy;
@@ -100,6 +103,8 @@ fn a_compose_service_follows_real_load_and_no_request_fails() {
         }
     });
     assert_eq!(project.shown(), [project.name_of(1)]);
+    // It stands outside of the project, and would want its least back.
+    pools::patch(&evenkeel, "main", &json!({ "paused": true }));
     project.compose("down --timeout 5");
     assert_eq!(project.left(), "", "nothing is left");
 }
