@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::deadline::wait_until;
 use crate::support::ports::Port;
-use crate::support::{Backend, Client, Engine, Evenkeel, Load, Prometheus, Said};
+use crate::support::{Backend, Engine, Evenkeel, Load, Prometheus, Said};
 
 mod discarded;
 mod faults;
@@ -95,24 +95,10 @@ impl Stack {
         })
     }
 
-    fn api(&self, method: &str, path: &str, body: &Value) -> Value {
-        let admin = self.evenkeel.admin();
-        let host = admin.to_string();
-        let headers = [("Host", host.as_str())];
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let answer = Client::connect(admin).request(method, path, &headers, body.as_bytes());
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        serde_json::from_str(&answer.text()).expect("JSON")
-    }
-
     /// What the API says about the one target; null before it was looked at.
     fn told(&self) -> Value {
-        let all = self.api("GET", "/api/v1/autoscaler", &Value::Null);
-        all["targets"].get(0).cloned().unwrap_or_default()
+        let mut all = pools::told(&self.evenkeel);
+        all.remove("main").unwrap_or_default()
     }
 }
 
@@ -166,20 +152,12 @@ fn the_pool_follows_the_load_up_and_down_and_no_request_fails() {
 fn a_dry_run_and_a_pause_tell_and_do_nothing() {
     let stack = stack("max_actions_per_hour: 60");
     wait_until("it was looked at", || !stack.told()["pool"].is_null());
-    stack.api(
-        "PATCH",
-        "/api/v1/autoscaler/main",
-        &json!({ "paused": true }),
-    );
+    pools::patch(&stack.evenkeel, "main", &json!({ "paused": true }));
     stack.demand.is(200);
     wait_until("more are wanted", || stack.told()["decision"]["size"] == 4);
     let told = stack.told();
     assert_eq!(told["held"], "paused", "{told}");
     assert_eq!(stack.running(), 1);
-    stack.api(
-        "PATCH",
-        "/api/v1/autoscaler/main",
-        &json!({ "paused": false }),
-    );
+    pools::patch(&stack.evenkeel, "main", &json!({ "paused": false }));
     wait_until("they come", || stack.running() == 4);
 }
