@@ -13,6 +13,7 @@ use std::path::Path;
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use http::{Request, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::RootCertStore;
@@ -110,4 +111,35 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn unusable(file: &Path, reason: &dyn std::fmt::Display) -> String {
     format!("{} cannot be used: {reason}", file.display())
+}
+
+/// What a path or a query may hold as it is (RFC 3986, 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Percent-encoded as the value of a query, or as one segment of a path.
+pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, UNRESERVED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_encoded() {
+        assert_eq!(
+            encoded(r#"{"a":["b=c é"]}"#).to_string(),
+            "%7B%22a%22%3A%5B%22b%3Dc%20%C3%A9%22%5D%7D"
+        );
+    }
+
+    #[test]
+    fn a_name_stays_one_segment_of_the_path() {
+        assert_eq!(encoded("app_web-1").to_string(), "app_web-1");
+        assert_eq!(encoded("../a b?c").to_string(), "..%2Fa%20b%3Fc");
+    }
 }

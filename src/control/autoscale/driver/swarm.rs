@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::call::{Answer, Place};
 use super::contract::{DriverError, Sizer};
 use crate::config::Endpoint;
+use crate::control::engine;
 
 /// For one call.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ impl Swarm {
 
     async fn service(&self) -> Result<Service, DriverError> {
         let what = "inspect a service";
-        let path = format!("/services/{}", encoded(&self.service));
+        let path = format!("/services/{}", engine::encoded(&self.service));
         let answer = self.call(what, Method::GET, &path, Bytes::new()).await?;
         let mut service: Value = serde_json::from_slice(&answer.body)
             .map_err(|error| DriverError::nonsense(what, &error))?;
@@ -106,33 +107,11 @@ impl Sizer for Swarm {
         }
         service.spec["Mode"]["Replicated"]["Replicas"] = to.into();
         let Service { id, version, spec } = service;
-        let path = format!("/services/{}/update?version={version}", encoded(&id));
+        let path = format!(
+            "/services/{}/update?version={version}",
+            engine::encoded(&id)
+        );
         let body = Bytes::from(spec.to_string());
         self.call(what, Method::POST, &path, body).await.map(|_| ())
-    }
-}
-
-/// Percent-encoded as one segment of a path.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("writing to a String cannot fail");
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stays_one_segment_of_the_path() {
-        assert_eq!(encoded("app_web-1"), "app_web-1");
-        assert_eq!(encoded("../a b?c"), "%2E%2E%2Fa%20b%3Fc");
     }
 }

@@ -107,8 +107,12 @@ impl Engine {
     }
 
     fn path(&self, path: &str, filters: &serde_json::Value) -> String {
-        let filters = encoded(&filters.to_string());
-        format!("{}{path}?filters={filters}", self.prefix)
+        let filters = filters.to_string();
+        format!(
+            "{}{path}?filters={}",
+            self.prefix,
+            engine::encoded(&filters)
+        )
     }
 
     async fn get(&self, path: &str) -> Result<Response<Incoming>, String> {
@@ -154,31 +158,9 @@ impl Events {
     }
 }
 
-/// Percent-encoded for a query.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("writing to a String cannot fail");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn filters_are_encoded() {
-        assert_eq!(
-            encoded(r#"{"a":["b=c é"]}"#),
-            "%7B%22a%22%3A%5B%22b%3Dc%20%C3%A9%22%5D%7D"
-        );
-    }
 
     #[test]
     fn paths_begin_with_the_version() {
