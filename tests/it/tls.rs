@@ -137,21 +137,36 @@ async fn verification_can_be_turned_off() {
     assert_eq!(told(backend.behind("verify: false")).await, (200, None));
 }
 
-#[test]
-fn the_end_of_the_own_certificate_is_a_metric() {
+/// A certificate of our own that ends at the start of the year, and its key, in PEM.
+fn own_certificate(year: i32) -> [String; 2] {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(vec!["client.test".to_owned()]).expect("a name");
-    params.not_after = date_time_ymd(2040, 2, 3);
+    params.not_after = date_time_ymd(year, 1, 1);
     let certificate = params.self_signed(&key).expect("a certificate");
-    let (cert, key) = (file(&certificate.pem()), file(&key.serialize_pem()));
-    let (cert, key) = (cert.display(), key.display());
+    [certificate.pem(), key.serialize_pem()]
+}
+
+#[test]
+fn the_end_of_the_own_certificate_is_a_metric_and_a_reload_takes_a_renewed_one() {
+    let [cert, key] = own_certificate(2040).map(|pem| file(&pem));
     let evenkeel = Setup::new(&[])
         .backend(([127, 0, 0, 1], 9).into(), "")
         .upstream(&format!(
-            "tls: {{ enabled: true, client_cert: {{ cert: \"{cert}\", key: \"{key}\" }} }}"
+            "tls: {{ enabled: true, client_cert: {{ cert: \"{}\", key: \"{}\" }} }}",
+            cert.display(),
+            key.display()
         ))
         .start();
-    let labels = [("certificate", "upstreams.main.tls.client_cert")];
-    let ends = evenkeel.metric("evenkeel_certificate_expiry_timestamp_seconds", &labels);
-    assert!((ends - 2_211_840_000.0).abs() < 1.0, "{ends}");
+    let ends = |at| {
+        let labels = [("certificate", "upstreams.main.tls.client_cert")];
+        let name = "evenkeel_certificate_expiry_timestamp_seconds";
+        evenkeel.wait_for_metric(name, &labels, at);
+    };
+    ends(2_208_988_800.0);
+    for (path, pem) in [&cert, &key].into_iter().zip(own_certificate(2041)) {
+        std::fs::write(path, pem).expect("the file can be written");
+    }
+    // The configuration says what it said before.
+    evenkeel.process().signal("HUP");
+    ends(2_240_611_200.0);
 }
