@@ -24,7 +24,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from queries import ROOT, Query, annotation_queries, panel_queries, variable_queries
+from queries import ROOT, Query, annotation_queries, listed, panel_queries, variable_queries
 
 HERE = Path(__file__).resolve().parent
 # How long series may take to come; a run needs a quarter of it.
@@ -213,19 +213,6 @@ class Stage:
         return any(sample["value"][1] != "NaN" for sample in result)
 
 
-def listed():
-    """What has no data here: the names of queries, each with its reason."""
-    names = {}
-    for line in (HERE / "without-data.txt").read_text(encoding="utf-8").splitlines():
-        if not line or line.startswith("#"):
-            continue
-        found = re.fullmatch(r"([\w-]+: .+?) \[([\w ]+)\]: (.+)", line)
-        assert found, f"without-data.txt: {line} is not `dashboard: panel [A B]: reason`"
-        for ref in found[2].split():
-            names[f"{found[1]} [{ref}]"] = found[3]
-    return names
-
-
 def rules(stage):
     """What the recording rules record, once all have been evaluated. An alert has no data while all is well."""
     deadline = time.monotonic() + PATIENCE
@@ -293,7 +280,7 @@ def problems(stage):
     """Everything that is wrong."""
     stage.wait_for("prometheus", "/-/ready")
     stage.wait_for("alertmanager", "/-/ready")
-    without = listed()
+    without = listed(HERE / "without-data.txt")
     rule_queries = rules(stage)
     recording = [one for one in rule_queries if one.ref == "recording"]
     queries = [*panel_queries(intervals=INTERVALS), *variable_queries(), *recording]

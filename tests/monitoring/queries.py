@@ -76,6 +76,22 @@ def variable_queries(directory=DASHBOARDS):
             yield Query(name, f"${variable['name']}", "variable", expr)
 
 
+def listed(path):
+    """What a list says of queries without data: their names, each with its reason.
+
+    A line is `dashboard: panel [letters of its queries]: reason`; what begins with # is a comment."""
+    names = {}
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        found = re.fullmatch(r"([\w-]+: .+?) \[([\w ]+)\]: (.+)", line)
+        if not found:
+            raise ValueError(f"{path}: {line} is not `dashboard: panel [A B]: reason`")
+        for ref in found[2].split():
+            names[f"{found[1]} [{ref}]"] = found[3]
+    return names
+
+
 if __name__ == "__main__":
     for one in (*panel_queries(), *annotation_queries(), *variable_queries()):
         print(one.name)

@@ -38,6 +38,7 @@ class Containers:
         installed = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
         self._program = ["docker", "compose"] if installed else [f"{root}/usr/libexec/docker/cli-plugins/docker-compose"]
         self._frozen = None
+        self.lists_the_killed, self.told_of_the_killed = False, "BackendsLeft"
         ports = dict(zip(PORTS, free_ports(len(PORTS))))
         socket_of_host = os.environ.get("DOCKER_HOST", "").removeprefix("unix://")
         self._environment = {
@@ -65,13 +66,23 @@ class Containers:
 
     def freeze(self):
         """The process is stopped, so that its port takes connections and nothing answers."""
-        [told] = json.loads(self._docker("inspect", f"{self._project}-backend-2"))
+        told = self._inspect("backend-2")
         self._frozen = told["State"]["Pid"]
         os.kill(self._frozen, signal.SIGSTOP)
-        return told["NetworkSettings"]["Networks"][f"{self._project}_app"]["IPAddress"] + ":5000"
+        return self._address(told)
 
     def thaw(self):
         os.kill(self._frozen, signal.SIGCONT)
+
+    def kill(self):
+        """Its end is an event of the Engine, which takes it from the list of backends. What is killed by hand is not
+        started again by itself."""
+        address = self._address(self._inspect("backend-3"))
+        self._docker("kill", f"{self._project}-backend-3")
+        return address
+
+    def revive(self):
+        self._docker("start", f"{self._project}-backend-3")
 
     def scale(self, count):
         self._compose("up", "--detach", "--no-build", "--no-recreate", "--scale", f"backend={count}", *self._without())
@@ -134,6 +145,13 @@ class Containers:
         done = self._run(*arguments)
         if done.returncode:
             raise Failed(f"docker compose {' '.join(arguments)}: {done.stderr}")
+
+    def _inspect(self, name):
+        [told] = json.loads(self._docker("inspect", f"{self._project}-{name}"))
+        return told
+
+    def _address(self, told):
+        return told["NetworkSettings"]["Networks"][f"{self._project}_app"]["IPAddress"] + ":5000"
 
     def _docker(self, *arguments):
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)

@@ -79,6 +79,7 @@ class Processes:
         self._ports = Ports()
         self._running = {}
         self._frozen = None
+        self.lists_the_killed, self.told_of_the_killed = True, "BackendDown"
         self.replicas, self.backups = 3, 1
         self.jobs = {
             "load_balancer": 1, "backend": self.replicas + self.backups, "node": 1, "locust": 1,
@@ -101,6 +102,15 @@ class Processes:
 
     def thaw(self):
         self._running[self._frozen].send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """It stays in the list of backends, because nobody watches it for a file."""
+        self._running["backend-3"].kill()
+        self._running.pop("backend-3").wait()
+        return self._ports.address("backend-3")
+
+    def revive(self):
+        self._backend("backend-3")
 
     def scale(self, count):
         for number in range(1, count + 1):

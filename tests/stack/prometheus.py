@@ -1,12 +1,10 @@
-"""Asks Prometheus, and reads what a dashboard asks of it."""
+"""Asks Prometheus, and waits for what it says."""
 
 import json
-import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 
 class Failed(Exception):
@@ -67,92 +65,3 @@ class Prometheus:
         """Name, labels and state of every alert that is not silent."""
         alerts = get_json(f"{self.url}/api/v1/alerts")["data"]["alerts"]
         return [(one["labels"]["alertname"], one["labels"], one["state"]) for one in alerts]
-
-    def label_values(self, label, selector):
-        found = {labels.get(label, "") for labels, _ in self.query(selector)} if selector else set()
-        if not selector:
-            found = set(get_json(f"{self.url}/api/v1/label/{label}/values")["data"])
-        return sorted(found - {""})
-
-
-# What Grafana knows of itself, for a panel that shows an hour.
-BUILT_IN = {
-    "__interval": "15s",
-    "__rate_interval": "1m",
-    "__range": "1h",
-    "__range_s": "3600",
-    "__interval_ms": "15000",
-    "__from": "0",
-    "__to": "0",
-}
-
-
-class Dashboard:
-    """One dashboard's queries, with its variables filled in as Grafana does it."""
-
-    def __init__(self, path):
-        self.name = Path(path).stem
-        self._model = json.loads(Path(path).read_text())
-
-    def queries(self, prometheus, lacks):
-        """Panel and query of everything that is drawn; a variable that `lacks(query)` its source is not asked for."""
-        values = self._values(prometheus, lacks)
-        for panel in _panels(self._model.get("panels", [])):
-            for target in panel.get("targets", []):
-                if target.get("expr") and not target.get("hide"):
-                    yield panel.get("title", ""), filled(target["expr"], values)
-        for annotation in self._model.get("annotations", {}).get("list", []):
-            query = annotation.get("expr") or annotation.get("target", {}).get("expr")
-            if query:
-                yield f"annotation {annotation.get('name', '')}", filled(query, values)
-
-    def _values(self, prometheus, lacks):
-        values = dict(BUILT_IN)
-        for variable in self._model.get("templating", {}).get("list", []):
-            values[variable["name"]] = self._value(variable, values, prometheus, lacks)
-        return values
-
-    def _value(self, variable, values, prometheus, lacks):
-        kind = variable["type"]
-        if kind == "query":
-            if lacks(str(variable["query"])):
-                return variable.get("allValue") or ".*"
-            options = self._asked(variable, values, prometheus)
-        elif kind in ("custom", "interval"):
-            options = [option.strip().split(" : ")[-1] for option in variable["query"].split(",")]
-        else:
-            return str(variable.get("query", ""))
-        if variable.get("includeAll"):
-            return variable.get("allValue") or f"({'|'.join(re.escape(one) for one in options)})"
-        return options[0]
-
-    def _asked(self, variable, values, prometheus):
-        query = variable["query"]
-        query = filled(query["query"] if isinstance(query, dict) else query, values)
-        asked = re.fullmatch(r"label_values\((?:(.*),\s*)?([a-zA-Z_]\w*)\)", query.strip(), re.DOTALL)
-        if not asked:
-            raise Failed(f"{self.name}: variable {variable['name']}: not understood: {query}")
-        options = prometheus.label_values(asked[2], asked[1])
-        pattern = variable.get("regex", "").strip("/")
-        options = [one for one in options if re.search(pattern, one)]
-        if not options:
-            raise Failed(f"{self.name}: variable {variable['name']} has no values: {query}")
-        return options
-
-
-def _panels(panels):
-    for panel in panels:
-        yield panel
-        yield from _panels(panel.get("panels", []))
-
-
-def filled(query, values):
-    """A query with `$name`, `${name}` and `${name:format}` replaced; an unknown name is an error."""
-
-    def value(found):
-        name = found[1] or found[2]
-        if name not in values:
-            raise Failed(f"no variable is called {name}: {query}")
-        return values[name]
-
-    return re.sub(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)", value, query)
