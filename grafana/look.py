@@ -59,6 +59,8 @@ ALGORITHMS = {
     "consistent_hash": "#A16A3B",
     "maglev": "#00A3A3",
 }
+# What a load test asks for: one of them, or what the upstream uses.
+ASKED = {**ALGORITHMS, "default": "#E7B4D2"}
 CLASSES = {
     "1xx": LIGHT_GREY,
     "2xx": GREEN,
@@ -69,12 +71,15 @@ CLASSES = {
     "cancelled": GREY,
     "other": LIGHT_GREY,
 }
-QUANTILES = {"p50": LIGHT_BLUE, "p95": BLUE, "p99": DARK_BLUE}
+# The p99 is what one looks for: dark blue could not be seen on a dark page.
+QUANTILES = {"p50": LIGHT_BLUE, "p95": BLUE, "p99": "#B877D9"}
 DIRECTIONS = {"up": BLUE, "down": PURPLE, "hold": GREY}
 LIMIT = RED
 FORECAST = PURPLE
 
 SECONDS, RATE, SHARE, BYTES, BYTES_RATE, COUNT, CORES = "s", "reqps", "percentunit", "bytes", "binBps", "short", "short"
+# Milliseconds since 1970, shown as "7 minutes ago".
+AGO = "dateTimeFromNow"
 
 # Nothing is drawn finer than this where the exporter itself measures each ten seconds.
 SLOW = "15s"
@@ -140,7 +145,6 @@ def graph(
     span=12,
     height=8,
     stacked=False,
-    bars=False,
     palette=None,
     top=None,
     steps=None,
@@ -151,10 +155,9 @@ def graph(
     """Lines over time, from zero. `steps` draws thresholds as lines."""
     panel = timeseries.Panel()
     panel = _with(panel, title, text, queries, unit, span, height, no_value, step)
-    panel = (
-        panel.min(0).line_width(1).fill_opacity(60 if stacked or bars else 8).show_points(kinds.VisibilityMode.NEVER)
-    )
-    panel = panel.span_nulls(30000)
+    # Stacked without lines: that of a zero would lie on the edge of what is below it, and colour it.
+    panel = panel.min(0).line_width(0 if stacked else 1).fill_opacity(70 if stacked else 0)
+    panel = panel.show_points(kinds.VisibilityMode.NEVER).span_nulls(30000)
     panel = panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     panel = panel.tooltip(
         common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING)
@@ -163,14 +166,15 @@ def graph(
         common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.TABLE).placement(kinds.LegendPlacement.BOTTOM)
     )
     panel = panel.legend(legend.show_legend(True).calcs(["lastNotNull", "max"]))
-    if bars:
-        panel = panel.draw_style(kinds.GraphDrawStyle.BARS)
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     if top is not None:
         panel = panel.max(top)
     if decimals is not None:
         panel = panel.decimals(decimals)
+    if decimals == 0:
+        # Few whole numbers would stand several times at the axis.
+        panel = panel.axis_soft_max(4)
     if steps:
         panel = panel.thresholds(_thresholds(steps))
         panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
@@ -191,8 +195,9 @@ def figure(
     step=None,
     decimals=None,
     spark=True,
+    missing=GREY,
 ):
-    """One number, or a sentence for it: `texts` maps a value to (sentence, colour)."""
+    """One number, or a sentence for it: `texts` maps a value to (sentence, colour). `missing` is the colour of no data."""
     # Without a line behind it only the present counts: what was known before is not shown as if it were still so.
     panel = _with(
         stat.Panel(),
@@ -209,7 +214,9 @@ def figure(
     panel = panel.color_mode(kinds.BigValueColorMode.BACKGROUND if texts else kinds.BigValueColorMode.VALUE)
     panel = panel.graph_mode(kinds.BigValueGraphMode.AREA if spark and not texts else kinds.BigValueGraphMode.NONE)
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
-    panel = panel.thresholds(_thresholds(steps or [BLUE]))
+    base, *others = steps or [BLUE]
+    # Grafana paints what is not there as what is below every bound.
+    panel = panel.thresholds(_thresholds([missing, (0, base), *others]))
     if decimals is not None:
         panel = panel.decimals(decimals)
     if texts:
@@ -237,6 +244,15 @@ def one_hot(metric, label, palette, by):
     return f"max by ({by}) (\n  " + "\n    or\n  ".join(parts) + "\n)"
 
 
+def events(series, by):
+    """Rare events a second, as a query. `rate` misses the first one, because a counter of the balancer begins with it:
+    where the balancer was seen before and the counter was not, the counter is taken to have been zero."""
+    now, before = (f"sum by (instance, {by}) ({series}{offset})" for offset in ("", " offset $__rate_interval"))
+    seen = 'up{job="load_balancer"} offset $__rate_interval == 1'
+    grown = f"{now}\n  - ({before}\n    or 0 * {now} and on (instance) {seen})"
+    return f"sum by ({by}) (clamp_min(\n  {grown},\n0)) / ($__rate_interval_ms / 1000)"
+
+
 def timeline(title, text, *queries, texts, span=24, height=8, no_value="No data in this range", step=None):
     """Bars of states over time, one row for each series."""
     panel = _with(statetimeline.Panel(), title, text, queries, COUNT, span, height, no_value, step)
@@ -261,18 +277,26 @@ def bars(title, text, expr, legend, unit, span=12, height=8, steps=None, top=Non
     return panel.max(top) if top is not None else panel
 
 
-def listing(title, text, expr, columns, unit=COUNT, value=None, span=12, height=8, no_value="None", texts=None):
-    """A table of labels. `columns` maps a label to its heading, in order; `value` is the heading of the value."""
+def listing(title, text, expr, columns, unit=COUNT, value=None, span=12, height=8, no_value="None", palettes=None):
+    """A table of labels. `columns` maps a label to its heading, in order; `value` is the heading of the value, and
+    `palettes` maps a heading to the colours of its words."""
     panel = _with(table.Panel(), title, text, [(expr, "")], unit, span, height, no_value, instant=True, as_table=True)
     shown = {**columns, **({"Value": value} if value else {})}
     organize = {
+        "excludeByName": {},
         "includeByName": dict.fromkeys(shown, True),
         "indexByName": {label: index for index, label in enumerate(shown)},
         "renameByName": shown,
     }
     panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=organize))
-    panel = panel.filterable(True).thresholds(_thresholds([BLUE]))
-    return panel.mappings([mapping(texts)]) if texts else panel
+    for heading, palette in (palettes or {}).items():
+        words = mapping({word: (word, colour) for word, colour in palette.items()})
+        properties = [
+            DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+            DynamicConfigValue(id_val="mappings", value=[words]),
+        ]
+        panel = panel.with_override(MatcherConfig("byName", heading), properties)
+    return panel.filterable(True).thresholds(_thresholds([BLUE]))
 
 
 def variable(name, label, labels_of, all_value=".*", multi=True):
@@ -304,32 +328,33 @@ def _annotation(name, colour, expr, title, text=""):
     return Built()
 
 
-# From gauges where a counter begins with its first event: `changes` and `increase` do not see that one.
+# Compared with the step before: `changes` within a step does not see what happens between two of them. From gauges where
+# a counter begins with its first event, because that one has nothing before it.
 ANNOTATIONS = [
     (
         "Ejections",
         ORANGE,
-        'changes(evenkeel_backend_state{state="ejected"}[$__interval]) > 0 and evenkeel_backend_state{state="ejected"} == 1',
+        'evenkeel_backend_state{state="ejected"} > evenkeel_backend_state{state="ejected"} offset $__interval',
         "{{backend}} ejected",
         "{{upstream}}",
     ),
     (
         "Algorithm switches",
         BLUE,
-        "changes(evenkeel_algorithm_active[$__interval]) > 0 and evenkeel_algorithm_active == 1",
+        "evenkeel_algorithm_active > evenkeel_algorithm_active offset $__interval",
         "{{upstream}} uses {{algorithm}}",
     ),
     (
         "Reloads",
         PURPLE,
-        "changes(evenkeel_config_reloads_total[$__interval]) > 0",
+        "evenkeel_config_reloads_total > evenkeel_config_reloads_total offset $__interval",
         "Configuration {{result}}",
         "{{instance}}",
     ),
     (
         "Scaling",
         GREEN,
-        "changes(evenkeel_autoscaler_current[$__interval]) > 0",
+        "evenkeel_autoscaler_current != evenkeel_autoscaler_current offset $__interval",
         "{{upstream}} scaled",
     ),
 ]
@@ -345,6 +370,13 @@ def board(uid, title, text, variables=(), since="now-30m"):
         built = built.with_variable(one)
     for one in ANNOTATIONS:
         built = built.annotation(_annotation(*one))
+    return built
+
+
+def filled(built, *parts):
+    """The dashboard with what each part adds to it."""
+    for part in parts:
+        built = part(built)
     return built
 
 

@@ -2,6 +2,7 @@
 
 from look import (
     ALGORITHMS,
+    ASKED,
     BLUE,
     COUNT,
     ORANGE,
@@ -11,6 +12,7 @@ from look import (
     SLOW,
     bars,
     board,
+    filled,
     graph,
     numbered,
     one_hot,
@@ -67,7 +69,7 @@ def _choice(built):
         .with_panel(
             graph(
                 "Switches of adaptive",
-                "Times that adaptive has changed to an algorithm. The balancer's log has the evidence of each.",
+                "Times that adaptive has changed to an algorithm since the balancer's start. Its log has the evidence of each.",
                 (
                     f"sum by (upstream, algorithm) (evenkeel_algorithm_switches_total{{{A}}})",
                     "{{algorithm}} {{upstream}}",
@@ -90,9 +92,9 @@ def _time(built):
         .with_panel(
             bars(
                 "Mean response time in this range",
-                "Mean time to the first byte over the whole range, for one number each.",
-                f"sum by (algorithm) (increase(evenkeel_algorithm_response_seconds_sum{{{A}}}[$__range]))\n"
-                f"  / (sum by (algorithm) (increase(evenkeel_algorithm_response_seconds_count{{{A}}}[$__range])) > 0)",
+                "Mean time to the first byte over the whole range, the fastest on top.",
+                f"sort(\n  sum by (algorithm) (increase(evenkeel_algorithm_response_seconds_sum{{{A}}}[$__range]))\n"
+                f"  / (sum by (algorithm) (increase(evenkeel_algorithm_response_seconds_count{{{A}}}[$__range])) > 0)\n)",
                 "{{algorithm}}",
                 SECONDS,
                 no_value="No requests",
@@ -101,8 +103,8 @@ def _time(built):
         .with_panel(
             bars(
                 "99 % response time in this range",
-                "p99 over the whole range.",
-                f"histogram_quantile(0.99, sum by (le, algorithm) (increase(evenkeel_algorithm_response_seconds_bucket{{{A}}}[$__range])))",
+                "p99 over the whole range, the fastest on top.",
+                f"sort(histogram_quantile(0.99, sum by (le, algorithm) (increase(evenkeel_algorithm_response_seconds_bucket{{{A}}}[$__range]))))",
                 "{{algorithm}}",
                 SECONDS,
                 no_value="No requests",
@@ -147,7 +149,7 @@ def _distribution(built):
         .with_panel(
             graph(
                 "Requests in flight",
-                "How busy each backend is: requests it works on by now.",
+                "How busy each backend is: requests that it works on.",
                 (f"sum by (upstream, backend) (evenkeel_backend_in_flight{{{U}}})", "{{upstream}} {{backend}}"),
                 unit=COUNT,
                 span=8,
@@ -212,7 +214,7 @@ def _errors(built):
                 ),
                 unit=SHARE,
                 span=8,
-                palette=ALGORITHMS,
+                palette=ASKED,
                 no_value="No load test runs",
             )
         )
@@ -226,7 +228,7 @@ def _errors(built):
                 ),
                 unit=SECONDS,
                 span=8,
-                palette=ALGORITHMS,
+                palette=ASKED,
                 no_value="No load test runs",
             )
         )
@@ -244,6 +246,4 @@ def dashboard():
             variable("algorithm", "Algorithm", "evenkeel_algorithm_active, algorithm"),
         ],
     )
-    for part in (_choice, _time, _distribution, _errors):
-        built = part(built)
-    return built
+    return filled(built, _choice, _time, _distribution, _errors)

@@ -7,7 +7,6 @@ from look import (
     FORECAST,
     GREEN,
     GREY,
-    LIGHT_BLUE,
     LIMIT,
     ORANGE,
     RED,
@@ -17,6 +16,7 @@ from look import (
     board,
     dashed,
     figure,
+    filled,
     graph,
     row,
     variable,
@@ -174,7 +174,7 @@ def _decisions(built):
         .with_panel(
             graph(
                 "Decisions by reason",
-                "Decisions that said something that the one before did not, within this range. docs/autoscaler.md has what each reason means.",
+                "Decisions that said something that the one before did not, since the start. docs/autoscaler.md has what each reason means.",
                 (
                     f"sum by (direction, reason) (evenkeel_autoscaler_decisions_total{{{U}}})",
                     "{{direction}} {{reason}}",
@@ -183,7 +183,6 @@ def _decisions(built):
                 span=8,
                 no_value=NONE,
                 decimals=0,
-                palette=DIRECTIONS,
             )
         )
         .with_panel(
@@ -216,6 +215,8 @@ def _decisions(built):
 
 
 def _load(built):
+    # Other upstreams have backends, too.
+    serve = f"sum by (upstream) (evenkeel_backend_up{{{U}}}) > 0 and on (upstream) evenkeel_autoscaler_current"
     return (
         built.with_row(row("What the load is told by"))
         .with_panel(
@@ -236,7 +237,7 @@ def _load(built):
                 "Attempts a second at the backends, over those that serve.",
                 (
                     f"sum by (upstream) (rate(evenkeel_backend_requests_total{{{U}}}[$__rate_interval]))\n"
-                    f"  / (sum by (upstream) (evenkeel_backend_up{{{U}}}) > 0)",
+                    f"  / ({serve})",
                     "{{upstream}}",
                 ),
                 unit="reqps",
@@ -249,16 +250,15 @@ def _load(built):
                 "In flight and waiting for each backend",
                 "Requests under way, and waiting, over the backends that serve.",
                 (
-                    f"sum by (upstream) (evenkeel_backend_in_flight{{{U}}}) / (sum by (upstream) (evenkeel_backend_up{{{U}}}) > 0)",
+                    f"sum by (upstream) (evenkeel_backend_in_flight{{{U}}}) / ({serve})",
                     "in flight, {{upstream}}",
                 ),
                 (
-                    f"sum by (upstream) (evenkeel_queue_waiting{{{U}}}) / (sum by (upstream) (evenkeel_backend_up{{{U}}}) > 0)",
+                    f"sum by (upstream) (evenkeel_queue_waiting{{{U}}}) / ({serve})",
                     "waiting, {{upstream}}",
                 ),
                 unit=COUNT,
                 span=8,
-                palette={"in flight,": BLUE, "waiting,": LIGHT_BLUE},
             )
         )
     )
@@ -273,6 +273,4 @@ def dashboard():
         [variable("upstream", "Upstream", "evenkeel_autoscaler_current, upstream")],
         since="now-3h",
     )
-    for part in (_head, _size, _decisions, _load):
-        built = part(built)
-    return built
+    return filled(built, _head, _size, _decisions, _load)

@@ -11,8 +11,8 @@ from look import (
     SHARE,
     STATES,
     board,
-    dashed,
     figure,
+    filled,
     graph,
     leads_to,
     listing,
@@ -41,24 +41,30 @@ def _states(built):
         .with_panel(
             listing(
                 "Why",
-                "The reason for each backend's state. docs/health.md says what to do about it.",
-                f"evenkeel_backend_state_reason{{{B}}} == 1",
-                {"upstream": "upstream", "backend": "backend", "reason": "reason"},
+                "Each backend's state, the reason for it, and what it gets of its weight: who gets least is on top. docs/health.md says what to "
+                "do about it.",
+                f"sort(\n  (evenkeel_backend_state_reason{{{B}}} == 1)\n"
+                f"  * on (instance, upstream, backend) group_left (state) (evenkeel_backend_state{{{B}}} == 1)\n"
+                f"  * on (instance, upstream, backend) group_left () evenkeel_backend_share{{{B}}}\n)",
+                {"upstream": "upstream", "backend": "backend", "state": "state", "reason": "reason"},
+                unit=SHARE,
+                value="part of its weight",
                 no_value="No backends",
+                palettes={"state": STATES},
             )
         )
         .with_panel(
             graph(
                 "Ejections",
-                "Times a backend was taken out for what requests to it came to, by reason. The first one of a backend is not seen here, "
-                "but in the states above and as an annotation.",
+                "Times each backend was taken out for what requests to it came to, by reason, since the balancer's start; and how many that were "
+                "within five minutes.",
                 (
-                    f"sum by (backend, reason) (increase(evenkeel_ejections_total{{{B}}}[$__rate_interval])) > 0",
-                    "{{backend}} {{reason}}",
+                    f"sum by (upstream, backend, reason) (evenkeel_ejections_total{{{B}}})",
+                    f"{NAME} {{{{reason}}}}",
                 ),
                 (f"sum(upstream:evenkeel_backend_ejected:count5m{{{U}}})", "all within five minutes"),
                 unit=COUNT,
-                bars=True,
+                decimals=0,
                 no_value="None",
             )
         )
@@ -146,23 +152,24 @@ def _red(built):
 
 
 def _share(built):
+    # A backup has a weight, too, and no part as long as it gets nothing.
+    weight = f"avg by (upstream, backend) (evenkeel_backend_weight{{{U}}} * evenkeel_backend_up)"
     share = graph(
         "Share against weight",
-        "Of the requests to its upstream, the part each backend got in five minutes, and dashed the part it would get by weight alone. Well below it: "
-        "the algorithm avoids it, or it comes back.",
-        (f"avg by (upstream, backend) (backend:evenkeel_backend_requests:share5m{{{B}}})", NAME),
+        "Requests that each backend got in five minutes, over what it would have got by weight alone: 100 % is its part. Well below: the "
+        "algorithm avoids it, or it comes back.",
         (
-            f"avg by (upstream, backend) (evenkeel_backend_weight{{{B}}} * evenkeel_backend_up)\n"
-            f"  / on (upstream) group_left () sum by (upstream) (avg by (upstream, backend) (evenkeel_backend_weight{{{U}}} * evenkeel_backend_up))",
-            NAME + " by weight",
+            f"backend:evenkeel_backend_requests:share5m{{{B}}}\n"
+            f"  / on (upstream, backend) ({weight} > 0)\n"
+            f"  * on (upstream) group_left () sum by (upstream) ({weight} and on (upstream, backend) backend:evenkeel_backend_requests:share5m > 0)",
+            NAME,
         ),
         unit=SHARE,
-        top=1,
         no_value="No requests",
     )
     return (
         built.with_row(row("Who gets what"))
-        .with_panel(dashed(share, "/by weight$/"))
+        .with_panel(share)
         .with_panel(
             graph(
                 "Part of its weight",
@@ -176,7 +183,7 @@ def _share(built):
             leads_to(
                 graph(
                     "In flight",
-                    "Requests that each backend works on by now.",
+                    "Requests that each backend works on.",
                     (f"sum by (upstream, backend) (evenkeel_backend_in_flight{{{B}}})", NAME),
                     unit=COUNT,
                     span=8,
@@ -271,9 +278,10 @@ def _connections(built):
         .with_panel(
             graph(
                 "Time of health checks",
-                "p99 of the time that checks take. Near their timeout they fail by chance.",
+                "Mean time that checks take. Near their timeout they fail by chance.",
                 (
-                    f"histogram_quantile(0.99, sum by (le, upstream, backend) (rate(evenkeel_health_check_duration_seconds_bucket{{{B}}}[$__rate_interval])))",
+                    f"sum by (upstream, backend) (rate(evenkeel_health_check_duration_seconds_sum{{{B}}}[$__rate_interval]))\n"
+                    f"  / (sum by (upstream, backend) (rate(evenkeel_health_check_duration_seconds_count{{{B}}}[$__rate_interval])) > 0)",
                     NAME,
                 ),
                 unit=SECONDS,
@@ -338,6 +346,4 @@ def dashboard():
             variable("backend", "Backend", 'evenkeel_backend_up{upstream=~"$upstream"}, backend'),
         ],
     )
-    for part in (_states, _red, _share, _connections):
-        built = part(built)
-    return built
+    return filled(built, _states, _red, _share, _connections)

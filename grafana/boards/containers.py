@@ -16,13 +16,16 @@ from look import (
     board,
     dashed,
     figure,
+    filled,
     graph,
     listing,
     row,
     variable,
 )
 
-C = 'name!="", service=~"$service", name=~"$container"'
+# cAdvisor sees every container of the machine.
+CHOSEN = 'project=~"$project", service=~"$service", name=~"$container"'
+C = f'name!="", {CHOSEN}'
 LABELS = "name"
 NONE = "cAdvisor tells of no container"
 # Longer than $__rate_interval at short ranges: cAdvisor measures each ten seconds.
@@ -66,7 +69,7 @@ def _head(built):
             figure(
                 "Nearest to its CPU limit",
                 "The container that uses most of its limit. Above 90 % for five minutes an alert fires.",
-                'max(container:container_cpu_usage:ratio_rate1m{service=~"$service", name=~"$container"})',
+                f"max(container:container_cpu_usage:ratio_rate1m{{{CHOSEN}}})",
                 SHARE,
                 step=SLOW,
                 steps=[GREEN, (0.7, ORANGE), (0.9, RED)],
@@ -77,7 +80,7 @@ def _head(built):
             figure(
                 "Nearest to its memory limit",
                 "The container that uses most of its limit. At the limit the kernel kills it.",
-                'max(container:container_memory_working_set_bytes:ratio{service=~"$service", name=~"$container"})',
+                f"max(container:container_memory_working_set_bytes:ratio{{{CHOSEN}}})",
                 SHARE,
                 step=SLOW,
                 steps=[GREEN, (0.7, ORANGE), (0.9, RED)],
@@ -87,8 +90,8 @@ def _head(built):
         .with_panel(
             figure(
                 "Starts",
-                "Times that a container was seen to start again within this range.",
-                f"sum(changes(container_start_time_seconds{{{C}}}[$__range]))",
+                "Times that a container was seen to start again within this range, by its processor time that began anew.",
+                f"sum(resets(container_cpu_usage_seconds_total{{{C}}}[$__range]))",
                 COUNT,
                 step=SLOW,
                 steps=[GREEN, (1, ORANGE)],
@@ -117,7 +120,7 @@ def _cpu(built):
             graph(
                 "CPU of its limit",
                 "Processor time over the limit (`cpus` in the compose file). Containers without a limit are not here.",
-                ('container:container_cpu_usage:ratio_rate1m{service=~"$service", name=~"$container"}', "{{name}}"),
+                (f"container:container_cpu_usage:ratio_rate1m{{{CHOSEN}}}", "{{name}}"),
                 unit=SHARE,
                 step=SLOW,
                 steps=[BLUE, (0.9, RED)],
@@ -139,10 +142,7 @@ def _cpu(built):
             graph(
                 "Memory of its limit",
                 "Working set over the limit. At 100 % the kernel kills.",
-                (
-                    'container:container_memory_working_set_bytes:ratio{service=~"$service", name=~"$container"}',
-                    "{{name}}",
-                ),
+                (f"container:container_memory_working_set_bytes:ratio{{{CHOSEN}}}", "{{name}}"),
                 unit=SHARE,
                 step=SLOW,
                 steps=[BLUE, (0.9, RED)],
@@ -153,25 +153,28 @@ def _cpu(built):
 
 
 def _io(built):
-    def flow(title, text, metric):
+    def flow(title, text, metric, no_value=NONE):
         return graph(
             title,
             text,
             (f"sum by ({LABELS}) (rate({metric}{{{C}}}{W}))", "{{name}}"),
             unit=BYTES_RATE,
             step=SLOW,
-            no_value=NONE,
+            no_value=no_value,
         )
 
+    disk = "No disk was used, or the kernel does not count it by container"
     return (
         built.with_row(row("Network and disk"))
         .with_panel(
             flow("Network received", "Bytes received by each container.", "container_network_receive_bytes_total")
         )
         .with_panel(flow("Network sent", "Bytes sent by each container.", "container_network_transmit_bytes_total"))
-        .with_panel(flow("Disk read", "Bytes read from disks by each container.", "container_fs_reads_bytes_total"))
         .with_panel(
-            flow("Disk written", "Bytes written to disks by each container.", "container_fs_writes_bytes_total")
+            flow("Disk read", "Bytes read from disks by each container.", "container_fs_reads_bytes_total", disk)
+        )
+        .with_panel(
+            flow("Disk written", "Bytes written to disks by each container.", "container_fs_writes_bytes_total", disk)
         )
     )
 
@@ -208,7 +211,7 @@ def _health(built):
             graph(
                 "Restarts",
                 "Starts of a container that was there before, within 15 minutes. Above two an alert fires.",
-                (f"sum by ({LABELS}) (changes(container_start_time_seconds{{{C}}}[15m])) > 0", "{{name}}"),
+                (f"sum by ({LABELS}) (resets(container_cpu_usage_seconds_total{{{C}}}[15m])) > 0", "{{name}}"),
                 unit=COUNT,
                 span=8,
                 step=SLOW,
@@ -237,8 +240,11 @@ def _health(built):
             dashed(
                 graph(
                     "Backends and their need",
-                    "Containers of the backends, and how many the autoscaler wants.",
-                    ('count(container_last_seen{service="backend"} > time() - 60)', "containers"),
+                    "Containers of the service backend, by project, and how many the autoscaler wants.",
+                    (
+                        'count by (project) (container_last_seen{service="backend", project=~"$project"} > time() - 60)',
+                        "{{project}}",
+                    ),
                     ("sum(evenkeel_autoscaler_desired)", "wanted"),
                     unit=COUNT,
                     span=8,
@@ -252,9 +258,9 @@ def _health(built):
         )
         .with_panel(
             listing(
-                "Running since",
-                "Age of each container. A young one among old ones was restarted, or is new.",
-                f"time() - max by (service, name) (container_start_time_seconds{{{C}}})",
+                "Youngest containers",
+                "Time since each container was made. One that ended and was started again keeps its age.",
+                f"sort(time() - max by (service, name) (container_start_time_seconds{{{C}}}))",
                 {"service": "service", "name": "container"},
                 unit=SECONDS,
                 value="age",
@@ -272,10 +278,9 @@ def dashboard():
         "Evenkeel containers",
         "What each container uses of CPU, memory, network and disk, and whether it stays alive.",
         [
-            variable("service", "Service", "container_last_seen, service"),
-            variable("container", "Container", 'container_last_seen{service=~"$service"}, name'),
+            variable("project", "Project", "container_last_seen, project"),
+            variable("service", "Service", 'container_last_seen{project=~"$project"}, service'),
+            variable("container", "Container", 'container_last_seen{project=~"$project", service=~"$service"}, name'),
         ],
     )
-    for part in (_head, _cpu, _io, _health):
-        built = part(built)
-    return built
+    return filled(built, _head, _cpu, _io, _health)

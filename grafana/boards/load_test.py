@@ -1,7 +1,7 @@
 """Load test: what Locust sends and sees, beside what the balancer says of the same requests."""
 
 from look import (
-    ALGORITHMS,
+    ASKED,
     BLUE,
     COUNT,
     DARK_BLUE,
@@ -9,6 +9,7 @@ from look import (
     LIGHT_BLUE,
     LIMIT,
     ORANGE,
+    PURPLE,
     QUANTILES,
     RATE,
     RED,
@@ -17,6 +18,7 @@ from look import (
     board,
     dashed,
     figure,
+    filled,
     graph,
     numbered,
     one_hot,
@@ -28,7 +30,7 @@ from look import (
 L = 'algorithm=~"$algorithm", name=~"$name"'
 NONE = "No load test runs"
 W = "[$__rate_interval]"
-SHAPES = {"baseline": BLUE, "ramp": GREEN, "spike": RED, "endurance": ORANGE, "comparison": DARK_BLUE}
+SHAPES = {"baseline": BLUE, "ramp": GREEN, "spike": RED, "endurance": ORANGE, "comparison": PURPLE}
 WORKERS = {"ready": GREEN, "spawning": LIGHT_BLUE, "running": BLUE, "missing": RED}
 
 
@@ -198,7 +200,7 @@ def _kinds(built):
                 ),
                 unit=SECONDS,
                 span=8,
-                palette=ALGORITHMS,
+                palette=ASKED,
                 no_value=NONE,
             )
         )
@@ -234,7 +236,7 @@ def _kinds(built):
         .with_panel(
             graph(
                 "Workers",
-                "Processes that send, by state, and the longest time one sent too late.",
+                "Processes that send, by state.",
                 ("sum by (state) (locust_workers)", "{{state}}"),
                 unit=COUNT,
                 span=8,
@@ -279,6 +281,4 @@ def dashboard():
         ],
         since="now-15m",
     )
-    for part in (_head, _both, _kinds):
-        built = part(built)
-    return built
+    return filled(built, _head, _both, _kinds)

@@ -1,6 +1,7 @@
 """Overview: are requests answered, fast enough, and if not, whose fault is it."""
 
 from look import (
+    AGO,
     BLUE,
     BYTES,
     BYTES_RATE,
@@ -18,7 +19,9 @@ from look import (
     YELLOW,
     board,
     dashed,
+    events,
     figure,
+    filled,
     graph,
     leads_to,
     listing,
@@ -45,14 +48,15 @@ def _head(built):
             2: ("Failing: an upstream has no backend that serves", RED),
         },
         no_value="Prometheus does not see the balancer",
+        missing=RED,
     )
     return (
         built.with_panel(leads_to(health, "evenkeel-backends", "Which backend"))
         .with_panel(
             figure(
                 "Backends that serve",
-                "How many of the backends may get requests, over all chosen upstreams.",
-                f"sum(evenkeel_backend_up{{{U}}})",
+                "How many backends may get requests of one of the chosen upstreams at least.",
+                f"sum(max by (backend) (evenkeel_backend_up{{{U}}}))",
                 COUNT,
                 steps=[RED, (1, GREEN)],
                 no_value="No backends",
@@ -73,8 +77,8 @@ def _head(built):
         .with_panel(
             figure(
                 "Alerts",
-                "Alerts that fire by now, those for information included. They are listed below.",
-                'count(ALERTS{alertstate="firing"}) or vector(0)',
+                "Alerts that fire now, without those for information. All of them are listed below.",
+                'count(ALERTS{alertstate="firing", severity!="info"}) or vector(0)',
                 COUNT,
                 steps=[GREEN, (1, RED)],
             )
@@ -100,7 +104,7 @@ def _signals(built):
     )
     errors = graph(
         "Errors",
-        "Share of the requests that are answered 5xx. The dashed line is what the objective allows in the long run.",
+        "Share of the requests that are answered 5xx; upstream - is what the balancer answers itself. The dashed line is what the objective allows in the long run.",
         (
             f'(sum by (upstream) (rate(evenkeel_requests_total{{{UR}, code=~"5.."}}[$__rate_interval]))\n'
             f"  or 0 * sum by (upstream) (rate(evenkeel_requests_total{{{UR}}}[$__rate_interval])))\n"
@@ -123,7 +127,7 @@ def _signals(built):
         .with_panel(
             graph(
                 "Traffic",
-                "Requests finished a second, by route.",
+                "Requests finished a second, by route; - is none.",
                 (f"sum by (route) (rate(evenkeel_requests_total{{{UR}}}[$__rate_interval]))", "{{route}}"),
                 unit=RATE,
                 stacked=True,
@@ -174,7 +178,7 @@ def _faults(built):
                 "Errors by reason",
                 "Requests that the balancer answered itself, or gave up. The words are those of X-Evenkeel-Reason; "
                 "docs/resilience.md says of each whose fault it is.",
-                (f"sum by (reason) (rate(evenkeel_rejects_total{{{R}}}[$__rate_interval])) > 0", "{{reason}}"),
+                (events(f"evenkeel_rejects_total{{{R}}}", "reason") + " > 0", "{{reason}}"),
                 unit=RATE,
                 span=8,
                 stacked=True,
@@ -185,7 +189,7 @@ def _faults(built):
             graph(
                 "Retries",
                 "Attempts repeated on another backend by why the first one failed, and retries the budget refused.",
-                (f"sum by (reason) (rate(evenkeel_retries_total{{{U}}}[$__rate_interval]))", "{{reason}}"),
+                (events(f"evenkeel_retries_total{{{U}}}", "reason"), "{{reason}}"),
                 (f"sum(rate(evenkeel_retry_budget_exhausted_total{{{U}}}[$__rate_interval]))", "refused by the budget"),
                 unit=RATE,
                 span=8,
@@ -208,6 +212,7 @@ def _faults(built):
                     "instance": "instance",
                 },
                 no_value="None",
+                palettes={"severity": {"critical": RED, "warning": ORANGE, "info": BLUE}},
             )
         )
     )
@@ -264,17 +269,17 @@ def _balancer(built):
             figure(
                 "Configuration in force since",
                 "When a valid configuration was last loaded.",
-                "time() - max(evenkeel_config_last_reload_timestamp_seconds)",
-                SECONDS,
+                "1000 * max(evenkeel_config_last_reload_timestamp_seconds)",
+                AGO,
                 spark=False,
             )
         )
         .with_panel(
             figure(
                 "Running since",
-                "Time since the process started.",
-                'time() - max(process_start_time_seconds{job="load_balancer"})',
-                SECONDS,
+                "When the process started.",
+                '1000 * max(process_start_time_seconds{job="load_balancer"})',
+                AGO,
                 spark=False,
             )
         )
@@ -320,6 +325,4 @@ def dashboard():
             variable("route", "Route", "evenkeel_requests_total, route"),
         ],
     )
-    for part in (_head, _signals, _faults, _balancer):
-        built = part(built)
-    return built
+    return filled(built, _head, _signals, _faults, _balancer)

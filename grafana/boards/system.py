@@ -1,6 +1,7 @@
 """System health: the host, and whether everything that is measured answers. From node exporter and Prometheus itself."""
 
 from look import (
+    AGO,
     BLUE,
     BYTES,
     BYTES_RATE,
@@ -17,6 +18,7 @@ from look import (
     YELLOW,
     board,
     figure,
+    filled,
     graph,
     row,
     timeline,
@@ -77,15 +79,15 @@ def _head(built):
                 "Share of Prometheus's targets that answered the last time.",
                 "avg(up)",
                 SHARE,
-                steps=[RED, (0.99, ORANGE), (1, GREEN)],
+                steps=[RED, (0.5, ORANGE), (1, GREEN)],
             )
         )
         .with_panel(
             figure(
                 "Up since",
-                "Time since the host was started.",
-                f"max(time() - node_boot_time_seconds{{{N}}})",
-                SECONDS,
+                "When the host was started.",
+                f"1000 * min(node_boot_time_seconds{{{N}}})",
+                AGO,
                 spark=False,
                 no_value=NONE,
             )
@@ -251,10 +253,10 @@ def _io(built):
         .with_panel(
             graph(
                 "Network errors",
-                "Packets that were broken or dropped.",
+                "Packets that were broken or dropped, by interface; those of containers are on their own dashboard.",
                 (
-                    f"sum by (device) (rate(node_network_receive_errs_total{{{N}}}{W}) + rate(node_network_receive_drop_total{{{N}}}{W})\n"
-                    f"  + rate(node_network_transmit_errs_total{{{N}}}{W}) + rate(node_network_transmit_drop_total{{{N}}}{W}))",
+                    f"sum by (device) (rate(node_network_receive_errs_total{{{N}, {links}}}{W}) + rate(node_network_receive_drop_total{{{N}, {links}}}{W})\n"
+                    f"  + rate(node_network_transmit_errs_total{{{N}, {links}}}{W}) + rate(node_network_transmit_drop_total{{{N}, {links}}}{W}))",
                     "{{device}}",
                 ),
                 unit="pps",
@@ -277,45 +279,40 @@ def _io(built):
     )
 
 
+def _now_and_before(name, text, series):
+    mean = f"avg_over_time({series}{{{N}}}[10m]"
+    return graph(
+        f"{name} now and a day ago",
+        f"{text}, mean of ten minutes.",
+        (f"{mean})", "now"),
+        (f"{mean} offset 1d)", "a day ago"),
+        unit=SHARE,
+        span=8,
+        top=1,
+        palette={"now": BLUE, "a day ago": LIGHT_GREY},
+        no_value=NONE,
+    )
+
+
 def _trends(built):
     return (
         built.with_row(row("Trends"))
-        .with_panel(
-            graph(
-                "CPU now and a day ago",
-                "Share of all processors' time, mean of ten minutes.",
-                (f"avg_over_time(instance:node_cpu:ratio_rate1m{{{N}}}[10m])", "now"),
-                (f"avg_over_time(instance:node_cpu:ratio_rate1m{{{N}}}[10m] offset 1d)", "a day ago"),
-                unit=SHARE,
-                span=8,
-                top=1,
-                palette={"now": BLUE, "a day ago": LIGHT_GREY},
-                no_value=NONE,
-            )
-        )
-        .with_panel(
-            graph(
-                "Memory now and a day ago",
-                "Share of the memory in use, mean of ten minutes.",
-                (f"avg_over_time(instance:node_memory:ratio{{{N}}}[10m])", "now"),
-                (f"avg_over_time(instance:node_memory:ratio{{{N}}}[10m] offset 1d)", "a day ago"),
-                unit=SHARE,
-                span=8,
-                top=1,
-                palette={"now": BLUE, "a day ago": LIGHT_GREY},
-                no_value=NONE,
-            )
-        )
+        .with_panel(_now_and_before("CPU", "Share of all processors' time", "instance:node_cpu:ratio_rate1m"))
+        .with_panel(_now_and_before("Memory", "Share of the memory in use", "instance:node_memory:ratio"))
         .with_panel(
             graph(
                 "Disk space in a day",
-                "Share in use that each file system would have a day from now, if the last hour went on.",
-                (f"clamp(predict_linear(instance:node_filesystem:ratio{{{N}}}[1h], 86400), 0, 1)", "{{mountpoint}}"),
+                "Share in use that each file system would have a day from now, if the last hour went on. It takes an hour until that is known.",
+                (
+                    f"clamp(predict_linear(instance:node_filesystem:ratio{{{N}}}[1h], 86400), 0, 1)\n"
+                    f"  and instance:node_filesystem:ratio offset 1h",
+                    "{{mountpoint}}",
+                ),
                 unit=SHARE,
                 span=8,
                 top=1,
                 steps=[BLUE, (0.9, RED)],
-                no_value="No file system of a disk is seen",
+                no_value="Not known yet: it takes an hour",
             )
         )
     )
@@ -330,6 +327,4 @@ def dashboard():
         [variable("host", "Host", "node_uname_info, instance")],
         since="now-1h",
     )
-    for part in (_head, _services, _host, _io, _trends):
-        built = part(built)
-    return built
+    return filled(built, _head, _services, _host, _io, _trends)

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 
-from queries import ROOT, dashboards, panels
+from queries import INTERVALS, ROOT, dashboards, panels
 
 PROMETHEUS = ROOT / "prometheus"
 SEVERITIES = {"critical", "warning", "info"}
@@ -139,7 +139,7 @@ def panel_problems(name, panel, source, known):
     if len(refs) != len(set(refs)):
         yield f"{place} has two queries of one letter"
     for target in panel["targets"]:
-        unknown = set(re.findall(r"\$(\w+)", target["expr"])) - known - {"__rate_interval", "__interval", "__range"}
+        unknown = set(re.findall(r"\$(\w+)", target["expr"])) - known - set(INTERVALS)
         for variable in unknown:
             yield f"{place} asks for the variable {variable}, which there is none of"
 

@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 # How long series may take to come; a run needs a quarter of it.
 PATIENCE = 90
 # Windows of what is scraped each second.
-INTERVALS = {"__rate_interval": "15s", "__interval": "15s", "__range": "1m"}
+INTERVALS = {"__rate_interval": "15s", "__rate_interval_ms": "15000", "__interval": "15s", "__range": "1m"}
 SENDERS = (
     "/app/",
     "/app/?algo=random",

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = ROOT / "grafana" / "dashboards"
 
 # What Grafana puts in for its own variables; a test may say others.
-INTERVALS = {"__rate_interval": "1m", "__interval": "1m", "__range": "5m"}
+INTERVALS = {"__rate_interval": "1m", "__rate_interval_ms": "60000", "__interval": "1m", "__range": "5m"}
 
 
 class Query(NamedTuple):
