@@ -169,6 +169,9 @@ def dashboard_problems():
                 yield f"{name}: nothing asks for the variable {variable}"
         yield from layout_problems(name, dashboard)
         for panel in panels(dashboard):
+            for link in panel.get("links", []):
+                if re.match(r"/d/([\w-]+)", link["url"])[1] not in uids:
+                    yield f"{name}: {panel['title']} leads to {link['url']}, which there is none of"
             yield from panel_problems(name, panel, source, known)
 
 
