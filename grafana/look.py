@@ -244,11 +244,11 @@ def one_hot(metric, label, palette, by):
     return f"max by ({by}) (\n  " + "\n    or\n  ".join(parts) + "\n)"
 
 
-def events(series, by):
-    """Rare events a second, as a query. `rate` misses the first one, because a counter of the balancer begins with it:
-    where the balancer was seen before and the counter was not, the counter is taken to have been zero."""
+def events(series, by, job="load_balancer"):
+    """Rare events a second, as a query. `rate` misses the first one, because a counter of the balancer and of Locust begins
+    with it: where the target was seen before and the counter was not, the counter is taken to have been zero."""
     now, before = (f"sum by (instance, {by}) ({series}{offset})" for offset in ("", " offset $__rate_interval"))
-    seen = 'up{job="load_balancer"} offset $__rate_interval == 1'
+    seen = f'up{{job="{job}"}} offset $__rate_interval == 1'
     grown = f"{now}\n  - ({before}\n    or 0 * {now} and on (instance) {seen})"
     return f"sum by ({by}) (clamp_min(\n  {grown},\n0)) / ($__rate_interval_ms / 1000)"
 

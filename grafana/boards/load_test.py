@@ -17,6 +17,7 @@ from look import (
     SHARE,
     board,
     dashed,
+    events,
     figure,
     filled,
     graph,
@@ -155,7 +156,10 @@ def _both(built):
             graph(
                 "Failures by error",
                 "What was wrong with the requests that failed.",
-                (f"sum by (name, error) (rate(locust_failures_total{{{L}}}{W})) > 0", "{{name}} {{error}}"),
+                (
+                    events(f"locust_failures_total{{{L}}}", "name, error", job="locust") + " > 0",
+                    "{{name}} {{error}}",
+                ),
                 unit=RATE,
                 no_value="None",
             )

@@ -39,10 +39,10 @@ class Assertions:
         for step in (
             self.every_target_is_up,
             self.requests_are_served_without_an_error,
+            self.more_backends_share_the_load,
             self.every_panel_has_data,
             self.every_alert_is_silent,
             self.the_autoscaler_tells_and_does_nothing,
-            self.more_backends_share_the_load,
             self.a_frozen_and_a_killed_backend_are_told,
             self.no_get_has_failed,
             self.every_alert_is_silent,
