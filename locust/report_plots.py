@@ -164,9 +164,11 @@ def algorithms(results, path):
     lines = data.summary(results, ["algorithm"])
     names = [key[0] for key, _ in lines]
     table = data.shares(results).reindex(names)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(WIDTH, 0.45 * len(names) + 1.8), sharey=True, layout="constrained"
-    )
+    shown = list(table.columns)[:MAX_NAMES]
+    # As many names in a row as fit beside the percentiles' legend, with a row's height for each row.
+    columns = max(1, min(len(shown), int(7.5 / (0.7 + 0.085 * max(map(len, shown), default=0)))))
+    height = 0.45 * len(names) + 1.5 + 0.23 * -(-len(shown) // columns)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, height), sharey=True, layout="constrained")
     for share, colour, marker in ((0.5, GREEN, "o"), (0.95, ORANGE, "s"), (0.99, RED, "D")):
         points = [(line["response"][share], name) for (_, line), name in zip(lines, names)]
         points = [(seconds, name) for seconds, name in points if seconds is not None]
@@ -174,11 +176,9 @@ def algorithms(results, path):
             left.scatter(*zip(*points), color=colour, marker=marker, s=42, label=f"p{share * 100:g}", zorder=3)
     left.set_title("Response time, from due (logarithmic)")
     _times(left, "x")
-    # The same distance below the axes, however many names there are.
-    below = (0.5, -0.4 / (0.45 * len(names) + 0.8))
-    left.legend(loc="upper center", bbox_to_anchor=below, ncols=3)
+    left.tick_params(axis="x", rotation=30)
     offset = [0.0] * len(names)
-    for place, backend in enumerate(list(table.columns)[:MAX_NAMES]):
+    for place, backend in enumerate(shown):
         values = table[backend].fillna(0.0).tolist()
         bars = right.barh(names, values, left=offset, color=CYCLE[place % len(CYCLE)], label=backend)
         right.bar_label(
@@ -193,7 +193,10 @@ def algorithms(results, path):
     right.set_title("Share of answers by backend")
     right.set_xlim(0, 1)
     right.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    right.legend(loc="upper center", bbox_to_anchor=below, ncols=min(6, max(1, len(table.columns))))
+    # Of the figure: one of an axis would take its width from the axis.
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    if shown:
+        figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=columns)
     left.invert_yaxis()
     return _save(figure, path)
 
