@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "locust"))
@@ -15,6 +16,8 @@ sys.path.insert(0, os.path.join(ROOT, "locust"))
 import buckets
 import influx
 import outcome
+import report_data
+import report_plots
 import results
 import series
 import shapes
@@ -211,6 +214,31 @@ class ResultsOnDisk(unittest.TestCase):
                     file.write(text)
                 with self.assertRaises(ValueError):
                     results.read(path)
+
+
+class ThePlotOfAlgorithms(unittest.TestCase):
+    def test_has_room_for_the_names_of_containers(self):
+        for backends in (3, 20):
+            with tempfile.TemporaryDirectory() as folder:
+                writer = results.Writer(folder, "run", {"shape": "comparison"})
+                for algorithm in shapes.ALGORITHMS:
+                    for number in range(backends):
+                        times = [buckets.bucket(0.02), 150, buckets.bucket(0.5), 50]
+                        kept = row(count=200) | {"algorithm": algorithm, "second": 0, "response": times, "service": times}
+                        writer.write("row", kept | {"backend": f"backend-{number:012x}"})
+                writer.close({"how": "finished", "elapsed": 1.0})
+                run = report_data.load(writer.path)
+            with unittest.mock.patch.object(report_plots, "_save", lambda figure, _: figure):
+                figure = report_plots.algorithms(run, "")
+            self.addCleanup(report_plots.plt.close, figure)
+            figure.canvas.draw()
+            times, names = (legend.get_window_extent() for legend in figure.legends)
+            for legend in (times, names):
+                self.assertGreaterEqual(legend.x0, figure.bbox.x0)
+                self.assertLessEqual(legend.x1, figure.bbox.x1)
+            self.assertLess(times.x1, names.x0)
+            for axis in figure.axes:
+                self.assertGreater(axis.get_window_extent().width, figure.bbox.width / 3)
 
 
 class InfluxServer(http.server.BaseHTTPRequestHandler):
