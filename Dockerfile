@@ -5,9 +5,9 @@
 #   docker build --tag evenkeel --build-arg EXTRA_CA="$(cat proxy-ca.pem)" .    behind a proxy that re-signs
 #
 # Base images are named by tag. Where a build must be the same tomorrow, give them by digest:
-#   --build-arg RUST_IMAGE=rust@sha256:... --build-arg RUNTIME_IMAGE=gcr.io/distroless/cc-debian12@sha256:...
+#   --build-arg RUST_IMAGE=rust@sha256:... --build-arg RUNTIME_IMAGE=gcr.io/distroless/cc-debian13@sha256:...
 ARG RUST_IMAGE=rust:1.91.0-slim-bookworm
-ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Images for the stack test, made without a registry: a program and the libraries that it is linked with.
+"""Images for tests, made without a registry: a program and the libraries that it is linked with.
 
 Each has the entry point, the user and the folders of the image that it stands for. `evenkeel` is in all of them,
-because their health checks ask with it where the real image has wget.
+because their health checks ask with it where the real image has wget. Its own image is the last stage of the Dockerfile.
 
-usage: images.py EVENKEEL ROOT PREFIX [cadvisor]    makes PREFIX/NAME:test; ROOT as tests/stack/fetch unpacks it
+usage: images.py EVENKEEL PREFIX                    makes PREFIX/evenkeel:test
+       images.py EVENKEEL ROOT PREFIX [cadvisor]    and those of the stack; ROOT as tests/stack/fetch unpacks it
 """
 
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -30,7 +32,7 @@ nonroot:x:65532:65532:nonroot:/:/sbin/nologin
 class Image:
     """A tree of files that becomes an image."""
 
-    def __init__(self, root):
+    def __init__(self, root="/"):
         self._root = Path(root)
         self._bytes = io.BytesIO()
         self._tar = tarfile.open(fileobj=self._bytes, mode="w", dereference=True)
@@ -67,8 +69,8 @@ class Image:
         if "not found" in told:
             sys.exit(f"stack: {host} lacks a library:\n{told}")
         for library in (word for line in told.splitlines() for word in line.split() if word.startswith("/")):
-            inside = library.removeprefix(str(self._root))
-            self.file(library, inside)
+            inside = library.removeprefix(str(self._root)).lstrip("/")
+            self.file(library, f"/{inside}")
 
     def tree(self, host, path):
         """A folder with everything in it, and the libraries of the libraries in it."""
@@ -106,25 +108,46 @@ def without_symbols(program, folder):
     return copy
 
 
-def main(evenkeel, root, prefix, *more):
+def make_evenkeel(evenkeel, named):
+    """The last stage of the Dockerfile, with a binary that is there in place of what the first stage builds."""
+    base = Image()
+    base.libraries_of(evenkeel)
+    base.done(named("evenkeel-base"))
+    built = Image()
+    built.file(evenkeel, "/evenkeel")
+    built.done(named("evenkeel-build"))
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    last = dockerfile[dockerfile.index("FROM ${RUNTIME_IMAGE}"):]
+    with tempfile.TemporaryDirectory() as context:
+        (Path(context) / "conf").mkdir()
+        shutil.copy(REPOSITORY / "conf" / "evenkeel.yaml", f"{context}/conf/")
+        (Path(context) / "Dockerfile").write_text(f"ARG RUNTIME_IMAGE\nFROM {named('evenkeel-build')} AS build\n{last}")
+        # The classic builder keeps nothing that does not go with the image.
+        done = subprocess.run(["docker", "build", "--quiet", "--build-arg", f"RUNTIME_IMAGE={named('evenkeel-base')}",
+                               "--tag", named("evenkeel"), context], env={**os.environ, "DOCKER_BUILDKIT": "0"},
+                              capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"stack: the Dockerfile: {done.stderr}")
+
+
+def main(evenkeel, *more):
     with tempfile.TemporaryDirectory() as folder:
-        make_all(without_symbols(evenkeel, folder), Path(root).resolve(), prefix, more)
+        evenkeel = without_symbols(evenkeel, folder)
+        *root, prefix = more[:2]
+
+        def named(name):
+            return f"{prefix}/{name}:test"
+
+        make_evenkeel(evenkeel, named)
+        if root:
+            make_others(evenkeel, Path(*root).resolve(), named, more[2:])
 
 
-def make_all(evenkeel, root, prefix, more):
+def make_others(evenkeel, root, named, more):
     def image():
         new = Image(root)
         new.program(evenkeel, "/usr/local/bin/evenkeel")
         return new
-
-    def named(name):
-        return f"{prefix}/{name}:test"
-
-    new = image()
-    new.file(REPOSITORY / "conf" / "evenkeel.yaml", "/etc/evenkeel/evenkeel.yaml")
-    new.done(named("evenkeel"), entrypoint=["/usr/local/bin/evenkeel"], user="65532:65532",
-             cmd=["run", "--config", "/etc/evenkeel/evenkeel.yaml"],
-             healthcheck='CMD ["/usr/local/bin/evenkeel", "probe", "http://127.0.0.1:9901/readyz"]')
 
     new = image()
     for program in ("prometheus", "promtool"):
