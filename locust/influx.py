@@ -112,8 +112,13 @@ class Influx:
         return True
 
 
+# A tag holds neither: a backslash may turn out to escape what follows, and a line ends where it ends.
+_NOT_IN_TAGS = str.maketrans("\\\n", "/ ")
+
+
 def _escaped(text):
-    for character in "\\,= ":
+    text = text.translate(_NOT_IN_TAGS)
+    for character in ",= ":
         text = text.replace(character, "\\" + character)
     return text
 

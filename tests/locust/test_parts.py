@@ -1,14 +1,18 @@
 """The parts of the load test that decide: no network but a loopback server, no waiting."""
 
 import http.server
+import json
 import os
 import random
 import re
+import subprocess
 import sys
 import tempfile
 import threading
 import unittest
 import unittest.mock
+import urllib.parse
+import urllib.request
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "locust"))
@@ -314,6 +318,65 @@ class InfluxExport(unittest.TestCase):
         self.assertEqual(self.export.dropped, 1)
         self.export.send()
         self.assertEqual(len(self.server.got), 1)
+
+
+INFLUXD = """
+reporting-disabled = true
+bind-address = "127.0.0.1:0"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+[http]
+  bind-address = "127.0.0.1:0"
+"""
+
+
+@unittest.skipUnless("INFLUXD" in os.environ, "there is no InfluxDB to be had here")
+class InfluxItself(unittest.TestCase):
+    """InfluxDB 1.6, which reads the lines that 2 does, under another address."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "influxdb.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(INFLUXD.format(folder=folder.name))
+        server = subprocess.Popen([os.environ["INFLUXD"], "-config", path], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        address = next(filter(None, (re.search(r'Listening on HTTP".* addr=(\S+)', line) for line in server.stderr)))[1]
+        # So that its log never fills the pipe.
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        self.url = f"http://{address}"
+        self.ask("CREATE DATABASE locust", b"")
+
+    def ask(self, query, body=None):
+        place = urllib.parse.urlencode({"db": "locust", "epoch": "s", "q": query})
+        with urllib.request.urlopen(f"{self.url}/query?{place}", data=body, timeout=10) as answer:
+            return json.load(answer)["results"][0].get("series", [])
+
+    def test_has_what_was_sent(self):
+        names = ["/", "/api/ beta", "/a,b=c", '/?q="x"&é=%20', "/back\\slash", "/end\\", "/two\nlines"]
+        export = influx.Influx(f"{self.url}/write?db=locust&precision=s", "secret")
+        for name in names:
+            export.add_row(row(name))
+            export.add_row(row(name, error="timeout", count=1))
+        export.flush(1_700_000_000.7, "ramp", 12)
+        export.send()
+        self.assertEqual(export.dropped, 0)
+        found = self.ask("SELECT * FROM locust_requests GROUP BY *")
+        kept = {name.replace("\\", "/").replace("\n", " ") for name in names}
+        self.assertEqual({series["tags"]["name"] for series in found}, kept)
+        for series in found:
+            point = dict(zip(series["columns"], series["values"][0]))
+            self.assertEqual((point["time"], point["count"], point["failures"], point["max"]), (1_700_000_000, 3, 1, 0.02))
+            self.assertAlmostEqual(point["p99"], 0.02, delta=0.0002)
+            self.assertEqual({**series["tags"], "name": ""}, {"name": "", "method": "GET", "algorithm": "default", "shape": "ramp"})
+        users, = self.ask("SELECT count FROM locust_users GROUP BY *")
+        self.assertEqual((users["tags"], users["values"]), ({"shape": "ramp"}, [[1_700_000_000, 12]]))
 
 
 class TheDocument(unittest.TestCase):
