@@ -17,6 +17,7 @@ mod faults;
 mod killed;
 mod pools;
 mod prometheus;
+mod restarted;
 
 /// Hundredths of full backends.
 struct Demand(Arc<AtomicU32>);

@@ -163,6 +163,7 @@ mod tests {
             id: "b".to_owned(),
             address: address(),
             state,
+            is_judged: true,
             in_flight,
         }]
     }

@@ -146,10 +146,8 @@ impl<T: Send + Sync> Keeper<T> {
             .iter()
             .filter(|instance| self.is_staying(instance))
             .map(|instance| {
-                (
-                    instance,
-                    pool::part(instance, &seen, self.is_young(instance, now)),
-                )
+                let young = self.is_young(instance, &seen, now);
+                (instance, pool::part(instance, &seen, young))
             })
             .collect();
         let pool = pool::of_instances(&present);

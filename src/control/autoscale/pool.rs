@@ -12,7 +12,7 @@ use super::decide::Pool;
 use super::driver::{Instance, InstanceState};
 use crate::clock::Moment;
 use crate::snapshot::Group;
-use crate::state::State;
+use crate::state::{Reason, State};
 
 /// A backend of the target's upstream, as it is published. Backups are not of the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) struct Seen {
     pub(super) id: String,
     pub(super) address: SocketAddr,
     pub(super) state: State,
+    /// Whether any check of it has come back; always where there are none.
+    pub(super) is_judged: bool,
     pub(super) in_flight: u32,
 }
 
@@ -39,10 +41,12 @@ pub(super) fn seen<T>(group: &Group<T>, now: Moment) -> Vec<Seen> {
     let members = group.upstream.members().iter().enumerate();
     let primaries = members.filter(|(_, member)| !member.backup);
     let seen = primaries.filter_map(|(position, member)| {
+        let status = group.upstream.status(position, now)?;
         Some(Seen {
             id: member.endpoint.name().to_owned(),
             address: member.endpoint.address(),
-            state: group.upstream.status(position, now)?.state,
+            state: status.state,
+            is_judged: status.reason != Reason::NotChecked,
             in_flight: member.endpoint.in_flight(),
         })
     });
@@ -190,6 +194,7 @@ mod tests {
             id: address.to_string(),
             address,
             state,
+            is_judged: true,
             in_flight,
         }
     }

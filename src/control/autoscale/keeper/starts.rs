@@ -88,11 +88,13 @@ impl<T: Send + Sync> Keeper<T> {
     }
 
     /// Whether it may still be on its way to its first request. What the platform says of the time
-    /// it was made is believed only as long as the process itself has waited for it.
-    pub(super) fn is_young(&self, instance: &Instance, now: Moment) -> bool {
+    /// it was made is believed only as long as the process itself has waited for it. An old one that
+    /// this process knows nothing of yet, because it has only begun itself, has that time too.
+    pub(super) fn is_young(&self, instance: &Instance, seen: &[Seen], now: Moment) -> bool {
         let age = clock::unix_seconds().saturating_sub(instance.created);
         let is_new = self.starting.contains_key(&instance.id) || age < self.patience().as_secs();
-        is_new && self.trials.may_come(&instance.id, self.patience(), now)
+        let is_unknown = pool::backend(instance, seen).is_none_or(|seen| !seen.is_judged);
+        (is_new || is_unknown) && self.trials.may_come(&instance.id, self.patience(), now)
     }
 
     /// How long a backend may fail to serve.
