@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::running::TOKEN;
+use super::running::Token;
 use super::{check, running};
 use crate::config::Config;
 use crate::control::admin::client::{Call, CallError};
@@ -27,9 +27,11 @@ pub struct Options {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", required_unless_present = "admin")]
     config: Option<PathBuf>,
-    /// Ask the running process with this admin address; its token is in `EVENKEEL_ADMIN_TOKEN`.
+    /// Ask the running process with this admin address.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
     admin: Option<String>,
+    #[command(flatten)]
+    token: Token,
     #[command(flatten)]
     request: Request,
 }
@@ -77,7 +79,7 @@ pub fn run(
             Ok(config) => by_config(&config, request, out, err),
             Err(problems) => writeln!(err, "{problems}").map(|()| 1),
         },
-        (None, Some(address)) => by_process(address, env(TOKEN).as_deref(), request, out, err),
+        (None, Some(address)) => by_process(address, &options.token, request, out, err),
         (None, None) => Ok(1),
     }
 }
@@ -96,7 +98,7 @@ fn by_config(
 
 fn by_process(
     address: &str,
-    token: Option<&str>,
+    token: &Token,
     request: &Request,
     out: &mut impl Write,
     err: &mut impl Write,
@@ -110,13 +112,13 @@ fn by_process(
     }
 }
 
-fn ask(address: &str, token: Option<&str>, request: &Request) -> Result<Report, AskError> {
+fn ask(address: &str, token: &Token, request: &Request) -> Result<Report, AskError> {
     let authority = address.trim_start_matches("http://").trim_end_matches('/');
     let call = Call {
         method: "GET",
         path: &request.path(),
         authority,
-        token: token.map(str::as_bytes),
+        token: token.bytes(),
         body: "",
     };
     let body = running::ask(&call, PATIENCE)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::running::TOKEN;
+use super::running::Token;
 use super::{check, running};
 use crate::config;
 use crate::control::admin::client::Call;
@@ -25,14 +25,8 @@ pub struct Options {
     /// Ask the process that serves the admin API here instead
     #[arg(long, value_name = "IP:PORT", conflicts_with = "config")]
     pub admin: Option<SocketAddr>,
-    /// Its bearer token
-    #[arg(
-        long,
-        env = TOKEN,
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
-    pub token: Option<String>,
+    #[command(flatten)]
+    token: Token,
     /// Exit with 2 where something changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -91,7 +85,7 @@ fn ask(admin: SocketAddr, options: &Options) -> Result<Plan, String> {
         method: "POST",
         path: "/api/v1/config/plan",
         authority: &authority,
-        token: options.token.as_deref().map(str::as_bytes),
+        token: options.token.bytes(),
         body: &text,
     };
     let body = running::ask(&call, PATIENCE).map_err(|error| format!("{admin}: {error}"))?;

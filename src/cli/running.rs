@@ -8,7 +8,22 @@ use tokio::time::timeout;
 use crate::control::admin::client::{Call, CallError};
 
 /// The environment variable with the admin API's token.
-pub(super) const TOKEN: &str = "EVENKEEL_ADMIN_TOKEN";
+const TOKEN: &str = "EVENKEEL_ADMIN_TOKEN";
+
+/// The token as an option, for every command that asks.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Token {
+    /// Bearer token of the process that is asked
+    #[arg(long, env = TOKEN, hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl Token {
+    /// What a call carries.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.token.as_deref().map(str::as_bytes)
+    }
+}
 
 /// Bytes of the longest answer: every backend of a large configuration.
 const MAX_ANSWER: u64 = 16 << 20;

@@ -28,17 +28,19 @@ fn a_running_process_is_asked() {
 }
 
 #[test]
-fn its_token_is_in_the_environment() {
+fn its_token_is_in_the_environment_or_an_option() {
     let backend = Backend::named("a");
     let evenkeel = Setup::new(&[&backend]).admin("token: secret").start();
     let address = evenkeel.admin().to_string();
-    let ask = |env: &[(&str, &str)]| {
-        let asked = Process::evenkeel_with_env(&["explain", "--admin", &address, "/"], env);
+    let ask = |env: &[(&str, &str)], more: &[&str]| {
+        let command = [&["explain", "--admin", &address, "/"], more].concat();
+        let asked = Process::evenkeel_with_env(&command, env);
         let code = asked.exit_within(PATIENCE).code();
         (code, asked.stderr())
     };
-    assert_eq!(ask(&[("EVENKEEL_ADMIN_TOKEN", "secret")]).0, Some(0));
-    let (code, said) = ask(&[("EVENKEEL_ADMIN_TOKEN", "other")]);
+    assert_eq!(ask(&[("EVENKEEL_ADMIN_TOKEN", "secret")], &[]).0, Some(0));
+    assert_eq!(ask(&[], &["--token", "secret"]).0, Some(0));
+    let (code, said) = ask(&[("EVENKEEL_ADMIN_TOKEN", "other")], &[]);
     assert_eq!(code, Some(1));
     assert!(said.starts_with("error: 401 Unauthorized: "), "{said}");
 }
