@@ -119,10 +119,13 @@ class Card {
 
   #head(upstream, why) {
     const backends = upstream.backends ?? [];
-    const serving = backends.filter(isAvailable).length;
-    setText(this.serving, `${count(serving)} of ${plural(backends.length, 'backend')} serve${serving === 1 ? 's' : ''}`);
-    setAttribute(this.serving, 'data-tone', serving === 0 ? 'bad' : serving < backends.length ? 'warn' : 'ok');
-    const load = [`${count(upstream.in_flight)} in flight`];
+    // Counted as the sentence at the top counts them: backups serve in the others' stead.
+    const primaries = backends.filter((backend) => !backend.backup);
+    const serving = primaries.filter(isAvailable).length;
+    setText(this.serving, `${count(serving)} of ${plural(primaries.length, 'backend')} serve${serving === 1 ? 's' : ''}`);
+    setAttribute(this.serving, 'data-tone', serving === 0 ? 'bad' : serving < primaries.length ? 'warn' : 'ok');
+    const backups = backends.length - primaries.length;
+    const load = [...(backups > 0 ? [plural(backups, 'backup')] : []), `${count(upstream.in_flight)} in flight`];
     if (upstream.waiting > 0) load.push(`${count(upstream.waiting)} waiting for a slot`);
     setText(this.load, load.join(' · '));
     setText(this.algorithm, words(upstream.algorithm));

@@ -25,7 +25,8 @@ const REASONS = {
   not_checked: 'no check has passed yet',
   check_failed: 'its checks fail',
   ttl_expired: 'no heartbeat in time',
-  operator: 'asked for by the operator',
+  // The autoscaler drains by the same command.
+  operator: 'asked for by an operator or the autoscaler',
 };
 
 const ALGORITHMS = {
