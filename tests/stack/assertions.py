@@ -8,6 +8,7 @@ whether what finds backends still names the killed one, `told_of_the_killed` whi
 """
 
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,7 @@ class Assertions:
             self.every_alert_is_silent,
             self.the_autoscaler_tells_and_does_nothing,
             self.a_frozen_and_a_killed_backend_are_told,
+            self.fewer_backends_cost_no_request,
             self.no_get_has_failed,
             self.every_alert_is_silent,
         ):
@@ -193,13 +195,7 @@ class Assertions:
         self.stack.replicas = count
         self.every_target_is_up()
 
-        def serve():
-            up = self._own('evenkeel_backend_share{upstream="web"')
-            full = [backend for backend, share in up.items() if share == 1]
-            # The backup has its share, too, and gets nothing.
-            return len(full) == count + self.stack.backups
-
-        eventually(f"{count} backends serve", PATIENCE, serve)
+        eventually(f"{count} backends serve", PATIENCE, lambda: self._serving() == count)
         counter = 'evenkeel_backend_picks_total{upstream="web"'
         before = self._own(counter)
         with ThreadPoolExecutor(8) as pool:
@@ -210,6 +206,35 @@ class Assertions:
         mean = sum(shares.values()) / count
         if len(shares) != count or not all(0.7 * mean < share < 1.3 * mean for share in shares.values()):
             raise Failed(f"of {REQUESTS} requests the backends got {shares}")
+
+    def fewer_backends_cost_no_request(self):
+        count = 2
+        done = threading.Event()
+
+        def ask():
+            while not done.is_set():
+                get(f"{self.stack.traffic_url}/?algo=round_robin")
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(ask) for _ in range(4)]
+            try:
+                self.stack.scale(count)
+                eventually(f"{count} backends are left", PATIENCE, lambda: self._serving() == count)
+            finally:
+                done.set()
+        self.stack.jobs["backend"] += count - self.stack.replicas
+        self.stack.replicas = count
+        for one in asking:
+            try:
+                one.result()
+            except OSError as error:
+                raise Failed(f"a request failed when backends went: {error}") from error
+
+    def _serving(self):
+        """How many backends have their full share."""
+        shares = self._own('evenkeel_backend_share{upstream="web"').values()
+        # The backup has its share, too, and gets nothing.
+        return sum(share == 1 for share in shares) - self.stack.backups
 
     def _own(self, series):
         """What the balancer itself says at this moment, by backend."""

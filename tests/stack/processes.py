@@ -116,6 +116,8 @@ class Processes:
         for number in range(1, count + 1):
             self._backend(f"backend-{number}")
         self._tell(count)
+        for number in range(count + 1, self.replicas + 1):
+            self._running[f"backend-{number}"].terminate()
 
     ## Starting and ending ##
 
@@ -165,7 +167,7 @@ class Processes:
         if name not in self._running:
             port = self._ports.release(name)
             self._run(name, self._evenkeel, "backend", "--listen", f"127.0.0.1:{port}", "--server-id", name,
-                      "--delay", "5ms-25ms", "--threads", "1")
+                      "--delay", "5ms-25ms", "--threads", "1", "--shutdown-delay", "1s")
 
     def _tell(self, count):
         """Writes down which backends there are, for Evenkeel and for Prometheus."""

@@ -37,7 +37,7 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use connection::{Connection, Stopping};
 pub use options::{BackendOptions, Delay};
@@ -73,6 +73,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub struct Backend {
     listener: TcpListener,
     address: SocketAddr,
+    shutdown_delay: Duration,
     site: Site,
 }
 
@@ -81,7 +82,11 @@ impl Backend {
     ///
     /// The error names the address.
     pub fn bind(options: BackendOptions) -> io::Result<Self> {
-        let wanted = options.listen;
+        let BackendOptions {
+            listen: wanted,
+            shutdown_delay,
+            ..
+        } = options;
         let listener = TcpListener::bind(wanted).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {wanted}: {error}"))
         })?;
@@ -90,6 +95,7 @@ impl Backend {
         Ok(Self {
             listener,
             address,
+            shutdown_delay,
             site,
         })
     }
@@ -105,7 +111,8 @@ impl Backend {
         self.address
     }
 
-    /// Answers requests until `shutdown` is ready, then finishes what is in flight, for 2 s at most.
+    /// Answers requests until the shutdown delay after `shutdown` is ready, then finishes what is in
+    /// flight, for 2 s at most.
     ///
     /// Dropping the future closes every connection at once; an upgraded one is told to go away.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
@@ -114,6 +121,11 @@ impl Backend {
         let stopping = Stopping::new(stopping);
         let mut connections = JoinSet::new();
         let site = Arc::new(self.site);
+        let delay = self.shutdown_delay;
+        let shutdown = async {
+            shutdown.await;
+            sleep(delay).await;
+        };
         tokio::select! {
             () = accept(&listener, &site, &stopping, &mut connections) => {}
             () = shutdown => {}

@@ -32,6 +32,9 @@ pub struct BackendOptions {
     /// How long after the start `/health` answers 503.
     #[arg(long, env = "WARM_UP", default_value = "0s", value_parser = humantime::parse_duration)]
     pub warm_up: Duration,
+    /// How long it goes on to serve when it is told to end, while whoever sends requests hears of that.
+    #[arg(long, env = "SHUTDOWN_DELAY", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub shutdown_delay: Duration,
     /// Worker threads [default: one per core].
     #[arg(long, env = "THREADS")]
     pub threads: Option<NonZeroUsize>,
@@ -51,6 +54,7 @@ impl BackendOptions {
             error_rate: Percent::NONE,
             health_failure_rate: Percent::NONE,
             warm_up: Duration::ZERO,
+            shutdown_delay: Duration::ZERO,
             threads: None,
             registration: Registration::default(),
         }

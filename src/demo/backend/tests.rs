@@ -510,6 +510,27 @@ async fn a_stop_finishes_what_is_in_flight_and_closes_what_is_idle() {
     assert!(TcpStream::connect(running.address).await.is_err());
 }
 
+#[tokio::test]
+async fn a_stop_may_wait_while_requests_still_come() {
+    let delayed = |shutdown_delay| {
+        start(BackendOptions {
+            shutdown_delay,
+            ..BackendOptions::local()
+        })
+    };
+    let waiting = delayed(Duration::from_hours(1));
+    let Running { address, stop, .. } = waiting;
+    stop.send(()).unwrap();
+    for _ in 0..50 {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let reply = Client(BufReader::new(stream)).get("/").await;
+        assert_eq!(reply.status, 200);
+    }
+    let ending = delayed(Duration::from_millis(1));
+    ending.stop.send(()).unwrap();
+    ending.ended.await.unwrap().unwrap();
+}
+
 #[test]
 fn a_taken_port_is_named_and_ends_with_two() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
