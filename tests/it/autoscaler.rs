@@ -106,15 +106,7 @@ impl Stack {
 #[test]
 fn the_pool_follows_the_load_up_and_down_and_no_request_fails() {
     let stack = stack("max_actions_per_hour: 60");
-    let ask = |load: &Load| {
-        let mut client = stack.evenkeel.connect();
-        while load.goes_on() {
-            let answer = client.get("/");
-            assert_eq!(answer.status, 200, "{}", answer.head);
-            load.served();
-        }
-    };
-    Load::run(3, ask, |load| {
+    Load::of_gets(&stack.evenkeel, 3, |load| {
         for _ in 0..2 {
             stack.demand.is(200);
             wait_until("there are four", || stack.running() == 4);

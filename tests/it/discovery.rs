@@ -74,13 +74,5 @@ fn names(answers: &BTreeMap<String, usize>) -> Vec<&str> {
 
 /// Asks on a few connections for as long as `during` takes. No request may fail.
 fn under_load(evenkeel: &Evenkeel, during: impl FnOnce(&Load)) {
-    let ask = |load: &Load| {
-        let mut client = evenkeel.connect();
-        while load.goes_on() {
-            let answer = client.get("/");
-            assert_eq!(answer.status, 200, "{}", answer.head);
-            load.served();
-        }
-    };
-    Load::run(3, ask, during);
+    Load::of_gets(evenkeel, 3, during);
 }

@@ -319,14 +319,7 @@ fn the_demo_backend_registers_itself_and_leaves_without_a_failed_request() {
     let (second, second_port) = start();
     let id = second_port.address().to_string();
     let label = [("backend", id.as_str())];
-    let client = |load: &Load| {
-        let mut client = evenkeel.connect();
-        while load.goes_on() {
-            assert_eq!(client.get("/").status, 200);
-            load.served();
-        }
-    };
-    Load::run(2, client, |load| {
+    Load::of_gets(&evenkeel, 2, |load| {
         wait_until("the second one has its share", || {
             evenkeel.metric("evenkeel_backend_picks_total", &label) > 10.0
         });

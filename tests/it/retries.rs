@@ -305,15 +305,7 @@ fn a_backend_that_drips_its_answer_is_cut_by_the_route_timeout() {
 fn killing_one_of_three_under_load_loses_no_get() {
     let backends = ["a", "b", "c"].map(Backend::named);
     let evenkeel = Setup::new(&[&backends[0], &backends[1], &backends[2]]).start();
-    let client = |load: &Load| {
-        let mut client = evenkeel.connect();
-        while load.goes_on() {
-            let response = client.get("/");
-            assert_eq!(response.status, 200, "{}", response.head);
-            load.served();
-        }
-    };
-    Load::run(4, client, |load| {
+    Load::of_gets(&evenkeel, 4, |load| {
         load.more(100);
         backends[1].stop();
         load.more(300);

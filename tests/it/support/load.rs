@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::Evenkeel;
 use super::deadline::wait_until;
 
 /// What the clients and the test know of each other.
@@ -32,6 +33,24 @@ impl Load {
             let _end = OnDrop(&load.stopped);
             during(&load)
         })
+    }
+
+    /// Runs so many clients that get `/`, each on a connection of its own; an answer other than 200
+    /// fails the test.
+    pub(crate) fn of_gets<R>(
+        evenkeel: &Evenkeel,
+        clients: usize,
+        during: impl FnOnce(&Self) -> R,
+    ) -> R {
+        let client = |load: &Self| {
+            let mut client = evenkeel.connect();
+            while load.goes_on() {
+                let answer = client.get("/");
+                assert_eq!(answer.status, 200, "{}", answer.head);
+                load.served();
+            }
+        };
+        Self::run(clients, client, during)
     }
 
     pub(crate) fn goes_on(&self) -> bool {
