@@ -81,6 +81,9 @@ SECONDS, RATE, SHARE, BYTES, BYTES_RATE, COUNT, CORES = "s", "reqps", "percentun
 # Milliseconds since 1970, shown as "7 minutes ago".
 AGO = "dateTimeFromNow"
 
+# The window of rates.
+W = "[$__rate_interval]"
+
 # Nothing is drawn finer than this where the exporter itself measures each ten seconds.
 SLOW = "15s"
 
@@ -242,6 +245,12 @@ def one_hot(metric, label, palette, by):
     """Which word of a one-hot metric is 1, as a number for `numbered`. `metric` ends with an open brace and labels."""
     parts = [f'({metric}, {label}="{word}"}} == 1) * {number}' for number, word in enumerate(palette, start=1)]
     return f"max by ({by}) (\n  " + "\n    or\n  ".join(parts) + "\n)"
+
+
+def quantile(share, buckets, by=""):
+    """The time that so large a share of what a histogram counted did not exceed, as a query."""
+    by = f"le, {by}" if by else "le"
+    return f"histogram_quantile({share}, sum by ({by}) (rate({buckets}{W})))"
 
 
 def events(series, by, job="load_balancer"):

@@ -16,6 +16,7 @@ from look import (
     graph,
     numbered,
     one_hot,
+    quantile,
     row,
     timeline,
     variable,
@@ -26,14 +27,11 @@ A = f'{U}, algorithm=~"$algorithm"'
 L = 'algorithm=~"$algorithm"'
 
 
-def _quantile(q, text):
+def _percentile(q, text):
     return graph(
         f"{text} response time by algorithm",
         f"p{round(q * 100)} of the time to the first byte of responses from backends that the algorithm chose.",
-        (
-            f"histogram_quantile({q}, sum by (le, algorithm) (rate(evenkeel_algorithm_response_seconds_bucket{{{A}}}[$__rate_interval])))",
-            "{{algorithm}}",
-        ),
+        (quantile(q, f"evenkeel_algorithm_response_seconds_bucket{{{A}}}", "algorithm"), "{{algorithm}}"),
         unit=SECONDS,
         span=8,
         palette=ALGORITHMS,
@@ -86,9 +84,9 @@ def _choice(built):
 def _time(built):
     return (
         built.with_row(row("Response time"))
-        .with_panel(_quantile(0.5, "Median"))
-        .with_panel(_quantile(0.95, "95 %"))
-        .with_panel(_quantile(0.99, "99 %"))
+        .with_panel(_percentile(0.5, "Median"))
+        .with_panel(_percentile(0.95, "95 %"))
+        .with_panel(_percentile(0.99, "99 %"))
         .with_panel(
             bars(
                 "Mean response time in this range",
@@ -222,10 +220,7 @@ def _errors(built):
             graph(
                 "99 % response time seen by the load test",
                 "p99 from the moment a request was due to the end of its answer, by the algorithm it asked for.",
-                (
-                    f"histogram_quantile(0.99, sum by (le, algorithm) (rate(locust_response_seconds_bucket{{{L}}}[$__rate_interval])))",
-                    "{{algorithm}}",
-                ),
+                (quantile(0.99, f"locust_response_seconds_bucket{{{L}}}", "algorithm"), "{{algorithm}}"),
                 unit=SECONDS,
                 span=8,
                 palette=ASKED,

@@ -18,6 +18,7 @@ from look import (
     listing,
     numbered,
     one_hot,
+    quantile,
     row,
     timeline,
     variable,
@@ -102,10 +103,7 @@ def _red(built):
                 "Latency by backend",
                 "p99 of the time from the request being sent to the first byte of the response. One line above the others: that "
                 "backend is slow. All of them: what they share, or too few.",
-                (
-                    f"histogram_quantile(0.99, sum by (le, upstream, backend) (rate(evenkeel_backend_response_seconds_bucket{{{B}}}[$__rate_interval])))",
-                    NAME,
-                ),
+                (quantile(0.99, f"evenkeel_backend_response_seconds_bucket{{{B}}}", "upstream, backend"), NAME),
                 unit=SECONDS,
                 no_value="No requests",
             )
@@ -114,10 +112,7 @@ def _red(built):
             graph(
                 "Median latency by backend",
                 "p50 of the same time: what most requests see.",
-                (
-                    f"histogram_quantile(0.5, sum by (le, upstream, backend) (rate(evenkeel_backend_response_seconds_bucket{{{B}}}[$__rate_interval])))",
-                    NAME,
-                ),
+                (quantile(0.5, f"evenkeel_backend_response_seconds_bucket{{{B}}}", "upstream, backend"), NAME),
                 unit=SECONDS,
                 no_value="No requests",
             )
@@ -238,10 +233,7 @@ def _connections(built):
             graph(
                 "Time to connect",
                 "p99 of the time a new connection takes, TLS included.",
-                (
-                    f"histogram_quantile(0.99, sum by (le, upstream) (rate(evenkeel_backend_connect_seconds_bucket{{{B}}}[$__rate_interval])))",
-                    "{{upstream}}",
-                ),
+                (quantile(0.99, f"evenkeel_backend_connect_seconds_bucket{{{B}}}", "upstream"), "{{upstream}}"),
                 unit=SECONDS,
                 span=8,
                 no_value="No new connection",
@@ -315,7 +307,7 @@ def _connections(built):
             figure(
                 "Time waited for a slot",
                 "p99 of the time that requests which had to wait did wait.",
-                f"histogram_quantile(0.99, sum by (le) (rate(evenkeel_queue_wait_seconds_bucket{{{U}}}[$__rate_interval])))",
+                quantile(0.99, f"evenkeel_queue_wait_seconds_bucket{{{U}}}"),
                 SECONDS,
                 span=8,
                 no_value="Nobody waited",

@@ -13,6 +13,7 @@ from look import (
     SECONDS,
     SHARE,
     SLOW,
+    W,
     board,
     dashed,
     figure,
@@ -28,8 +29,6 @@ CHOSEN = 'project=~"$project", service=~"$service", name=~"$container"'
 C = f'name!="", {CHOSEN}'
 LABELS = "name"
 NONE = "cAdvisor tells of no container"
-# Longer than $__rate_interval at short ranges: cAdvisor measures each ten seconds.
-W = "[$__rate_interval]"
 
 
 def _head(built):

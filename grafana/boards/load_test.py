@@ -15,6 +15,7 @@ from look import (
     RED,
     SECONDS,
     SHARE,
+    W,
     board,
     dashed,
     events,
@@ -23,6 +24,7 @@ from look import (
     graph,
     numbered,
     one_hot,
+    quantile,
     row,
     timeline,
     variable,
@@ -30,7 +32,6 @@ from look import (
 
 L = 'algorithm=~"$algorithm", name=~"$name"'
 NONE = "No load test runs"
-W = "[$__rate_interval]"
 SHAPES = {"baseline": BLUE, "ramp": GREEN, "spike": RED, "endurance": ORANGE, "comparison": PURPLE}
 WORKERS = {"ready": GREEN, "spawning": LIGHT_BLUE, "running": BLUE, "missing": RED}
 
@@ -62,7 +63,7 @@ def _head(built):
             figure(
                 "99 % response time",
                 "From the moment a request was due to the end of its answer, so that waiting to be sent counts.",
-                f"histogram_quantile(0.99, sum by (le) (rate(locust_response_seconds_bucket{{{L}}}{W})))",
+                quantile(0.99, f"locust_response_seconds_bucket{{{L}}}"),
                 SECONDS,
                 no_value=NONE,
             )
@@ -108,12 +109,12 @@ def _both(built):
         "Locust's from the moment a request was due; the balancer's from its header on. The difference is the generator, the "
         "network and the balancer's listener.",
         *[
-            (f"histogram_quantile({q}, sum by (le) (rate(locust_response_seconds_bucket{{{L}}}{W})))", f"p{n} Locust")
+            (quantile(q, f"locust_response_seconds_bucket{{{L}}}"), f"p{n} Locust")
             for q, n in ((0.5, 50), (0.95, 95), (0.99, 99))
         ],
         *[
             (
-                f"histogram_quantile({q}, sum by (le) (rate(evenkeel_request_duration_seconds_bucket{W})))",
+                quantile(q, "evenkeel_request_duration_seconds_bucket"),
                 f"p{n} balancer",
             )
             for q, n in ((0.5, 50), (0.95, 95), (0.99, 99))
@@ -185,10 +186,7 @@ def _kinds(built):
             graph(
                 "99 % response time by kind",
                 "From the moment a request was due.",
-                (
-                    f"histogram_quantile(0.99, sum by (le, name) (rate(locust_response_seconds_bucket{{{L}}}{W})))",
-                    "{{name}}",
-                ),
+                (quantile(0.99, f"locust_response_seconds_bucket{{{L}}}", "name"), "{{name}}"),
                 unit=SECONDS,
                 span=8,
                 no_value=NONE,
@@ -198,10 +196,7 @@ def _kinds(built):
             graph(
                 "99 % response time by algorithm",
                 "From the moment a request was due, by the algorithm it asked for.",
-                (
-                    f"histogram_quantile(0.99, sum by (le, algorithm) (rate(locust_response_seconds_bucket{{{L}}}{W})))",
-                    "{{algorithm}}",
-                ),
+                (quantile(0.99, f"locust_response_seconds_bucket{{{L}}}", "algorithm"), "{{algorithm}}"),
                 unit=SECONDS,
                 span=8,
                 palette=ASKED,
@@ -223,14 +218,8 @@ def _kinds(built):
             graph(
                 "Waiting in the generator",
                 "p99 of the time to answer once sent, and since it was due. Apart: the generator or its connections are the limit.",
-                (
-                    f"histogram_quantile(0.99, sum by (le) (rate(locust_service_seconds_bucket{{{L}}}{W})))",
-                    "since sent",
-                ),
-                (
-                    f"histogram_quantile(0.99, sum by (le) (rate(locust_response_seconds_bucket{{{L}}}{W})))",
-                    "since due",
-                ),
+                (quantile(0.99, f"locust_service_seconds_bucket{{{L}}}"), "since sent"),
+                (quantile(0.99, f"locust_response_seconds_bucket{{{L}}}"), "since due"),
                 unit=SECONDS,
                 span=8,
                 palette={"since sent": LIGHT_BLUE, "since due": DARK_BLUE},

@@ -25,6 +25,7 @@ from look import (
     graph,
     leads_to,
     listing,
+    quantile,
     row,
     variable,
 )
@@ -92,7 +93,7 @@ def _signals(built):
         "Time from the request's header to the end of the response, as clients see it. The dashed line is the objective for p99.",
         *[
             (
-                f"histogram_quantile({q}, sum by (le) (rate(evenkeel_request_duration_seconds_bucket{{{UR}}}[$__rate_interval])))",
+                quantile(q, f"evenkeel_request_duration_seconds_bucket{{{UR}}}"),
                 name,
             )
             for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
@@ -227,7 +228,7 @@ def _balancer(built):
                 "Part of a request's time that was spent waiting neither for a backend nor for the client. It grows with too little CPU.",
                 *[
                     (
-                        f"histogram_quantile({q}, sum by (le) (rate(evenkeel_proxy_overhead_seconds_bucket{{{R}}}[$__rate_interval])))",
+                        quantile(q, f"evenkeel_proxy_overhead_seconds_bucket{{{R}}}"),
                         name,
                     )
                     for q, name in ((0.5, "p50"), (0.99, "p99"))

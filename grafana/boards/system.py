@@ -15,6 +15,7 @@ from look import (
     RED,
     SECONDS,
     SHARE,
+    W,
     YELLOW,
     board,
     figure,
@@ -27,7 +28,6 @@ from look import (
 
 N = 'instance=~"$host"'
 NONE = "node exporter does not answer"
-W = "[$__rate_interval]"
 
 
 def _head(built):
