@@ -167,15 +167,19 @@ impl Endpoint {
         Moment::from_micros(self.picked_at.load(Ordering::Relaxed))
     }
 
+    /// A selection stands. A slot alone is none: it is given back where the probe's place is taken.
+    pub(crate) fn picked(&self, now: Moment) {
+        self.picked_at.store(now.as_micros(), Ordering::Relaxed);
+    }
+
     /// Takes a slot while fewer than `cap` are taken.
-    pub(crate) fn take_slot(self: &Arc<Self>, now: Moment, cap: u32) -> Option<Slot> {
+    pub(crate) fn take_slot(self: &Arc<Self>, cap: u32) -> Option<Slot> {
         self.in_flight
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
                 (taken < cap).then_some(taken + 1)
             })
             .ok()?;
         self.group.slot_taken();
-        self.picked_at.store(now.as_micros(), Ordering::Relaxed);
         Some(Slot {
             endpoint: Arc::clone(self),
             taken: true,

@@ -311,13 +311,14 @@ impl Upstream {
     /// Takes the slot, and the probe's place where one is needed.
     fn take(&self, choice: Choice, now: Moment) -> Option<Selection> {
         let endpoint = &self.members[choice.member].endpoint;
-        let slot = endpoint.take_slot(now, self.cap)?;
+        let slot = endpoint.take_slot(self.cap)?;
         let trip = endpoint.breaker.open().map(|open| open.trip);
         let probe = if choice.entry.needs_place(trip)? {
             Some(endpoint.take_probe()?)
         } else {
             None
         };
+        endpoint.picked(now);
         Some(Selection {
             member: choice.member,
             algorithm: choice.algorithm,

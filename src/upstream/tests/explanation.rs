@@ -97,9 +97,7 @@ fn befall(upstream: &Upstream, index: usize, fate: Fate, tried: &mut Tried) {
 
 fn hold(upstream: &Upstream, index: usize, count: u32) -> Vec<Slot> {
     let endpoint = &upstream.members()[index].endpoint;
-    (0..count)
-        .filter_map(|_| endpoint.take_slot(NOW, CAP))
-        .collect()
+    (0..count).filter_map(|_| endpoint.take_slot(CAP)).collect()
 }
 
 /// The cookie that names a member.

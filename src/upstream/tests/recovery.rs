@@ -110,6 +110,20 @@ fn a_probe_that_fails_ejects_for_longer() {
 }
 
 #[test]
+fn who_finds_a_probe_under_way_was_not_sent_there() {
+    let mut settings = watched();
+    settings.panic_threshold = Percent::NONE;
+    let upstream = build(&settings, &primaries(&[1, 1]));
+    serve(&upstream, NOW, 100, |member| member != 1);
+    upstream.set_mode(0, NOW, Mode::Maintenance);
+    let probe = select(&upstream, at(30.0), 0).unwrap();
+    assert_eq!((probe.member(), probe.reason()), (1, PickReason::Probe));
+    let refused = select(&upstream, at(31.0), 1).map(|one| one.member());
+    assert_eq!(refused, Err(Unavailable::NoBackend));
+    assert_eq!(probe.endpoint().picked_at(), at(30.0));
+}
+
+#[test]
 fn a_share_of_failures_ejects() {
     let upstream = build(&watched(), &primaries(&[1, 1, 1]));
     let mut failed = 0;

@@ -189,7 +189,7 @@ fn the_present_is_what_the_last_ten_seconds_were_and_who_serves() {
     let in_flight = snapshot.groups()[0].upstream.members()[0]
         .endpoint
         .clone()
-        .take_slot(at(10), 10);
+        .take_slot(10);
     traffic.read(&snapshot, &metrics, at(10));
     let present = live(at(10));
     assert_eq!(present.serving, 2);

@@ -118,7 +118,7 @@ fn a_removed_backend_is_seen_off_when_it_has_nothing_under_way() {
     let metrics = Arc::clone(&reconciler.lasting.metrics);
     let old = reconciler.published().load();
     let gone = endpoint(&reconciler, "web", id).unwrap();
-    let slot = gone.take_slot(NOW, 10).expect("there is room");
+    let slot = gone.take_slot(10).expect("there is room");
     let mut next = config(Some(3));
     next.upstreams[0].backends.remove(0);
     next.server.drain_timeout = Duration::from_secs(2);
