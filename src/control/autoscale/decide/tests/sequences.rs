@@ -75,6 +75,9 @@ struct Made {
     decision: Decision,
     /// Everything was measured, and most backends are well.
     clean: bool,
+    /// Backends serve, and nothing says how loaded they are: what was wanted before still is,
+    /// whatever else the decision was made for.
+    deaf: bool,
 }
 
 /// A pool that is resized by a decider, and a record of everything.
@@ -131,11 +134,14 @@ impl World {
         if decision.direction == Direction::Down && shrinks_by_load {
             may_shrink(&self.target, pool, &event.readings)?;
         }
+        let signals = self.target.signals.len();
         let clean = trusted(&self.target, pool, &event.readings);
+        let deaf = pool.ready > 0 && !event.readings.iter().take(signals).any(is_measured);
         self.made.push(Made {
             at: self.second,
             decision: decision.clone(),
             clean,
+            deaf,
         });
         self.paced(&decision)?;
         if decision.size != self.size && event.obeyed {
@@ -221,7 +227,7 @@ impl World {
             if up && made.clean {
                 prop_assert!(decision.size <= wanted, "{wanted} at {}", made.at);
             }
-            if !up && made.decision.reason != Reason::AllFailed {
+            if !up && !made.deaf {
                 prop_assert!(decision.size >= wanted, "{wanted} at {}", made.at);
             }
         }
@@ -269,21 +275,21 @@ fn within_bounds(
     Ok(())
 }
 
+fn is_measured(reading: &Reading) -> bool {
+    matches!(reading, Reading::Measured { load, .. } if load.is_finite())
+}
+
 /// Every signal was measured, and most backends are well.
 fn trusted(target: &ScaleTarget, pool: Pool, readings: &[Reading]) -> bool {
-    let measured = readings
-        .iter()
-        .filter(|reading| matches!(reading, Reading::Measured { load, .. } if load.is_finite()));
     let signals = target.signals.len();
-    let unmeasured = readings.len().min(signals) < signals || measured.count() < readings.len();
+    let unmeasured = readings.len() < signals || !readings.iter().all(is_measured);
     !unmeasured && pool.ready > 0 && pool.failing <= pool.ready + pool.warming
 }
 
 fn may_shrink(target: &ScaleTarget, pool: Pool, readings: &[Reading]) -> Result<(), TestCaseError> {
     for index in 0..target.signals.len() {
         let reading = readings.get(index);
-        let measured = matches!(reading, Some(Reading::Measured { load, .. }) if load.is_finite());
-        prop_assert!(measured, "shrinks with {reading:?}");
+        prop_assert!(reading.is_some_and(is_measured), "shrinks with {reading:?}");
     }
     prop_assert_eq!(pool.warming, 0);
     prop_assert!(pool.ready > 0 && pool.failing <= pool.ready);
