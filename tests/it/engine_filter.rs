@@ -2,6 +2,7 @@
 //! else does, however it is written.
 
 mod attacks;
+mod bodies;
 
 use std::io::Read as _;
 
@@ -9,7 +10,8 @@ use evenkeel::config;
 use evenkeel::control::autoscale::driver::{Means, means};
 use serde_json::{Value, json};
 
-use crate::support::engine::containers::{Call, IMAGE, composed};
+use crate::support::engine::call::Call;
+use crate::support::engine::container::{IMAGE, composed};
 use crate::support::filter::command;
 use crate::support::{Backend, Client, Evenkeel, Filter, Response};
 
@@ -23,6 +25,23 @@ const ID: &str = "00000000000000000000000000000000000000000000000000000abc000000
 
 fn scaling() -> Filter {
     Filter::start(&[SCALING, PROJECT])
+}
+
+/// All that can be switched on is, and a folder may be mounted.
+fn open() -> Filter {
+    let binds = ("DOCKER_API_BINDS", "/srv/app");
+    Filter::start(&[SCALING, SWARM, PROJECT, binds])
+}
+
+/// Fails where the Engine was asked anything.
+#[track_caller]
+fn assert_unseen(filter: &Filter) {
+    let asked = filter.engine.asked();
+    let lines: Vec<String> = asked
+        .iter()
+        .map(|asked| format!("{} {} {}", asked.method, asked.path, asked.body))
+        .collect();
+    assert!(lines.is_empty(), "{lines:#?}");
 }
 
 fn endpoint(filter: &Filter) -> config::Endpoint {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use http::HeaderMap;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -14,6 +14,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::config::Percent;
+use client::{Client, Reply};
+
+mod client;
 
 /// A running backend; ends when dropped.
 struct Running {
@@ -33,89 +36,6 @@ fn start(options: BackendOptions) -> Running {
         address,
         stop,
         ended,
-    }
-}
-
-struct Reply {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// A client's end of one HTTP/1.1 connection.
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    async fn connect(running: &Running) -> Self {
-        Self(BufReader::new(
-            TcpStream::connect(running.address).await.unwrap(),
-        ))
-    }
-
-    async fn send(&mut self, bytes: &str) {
-        self.0.get_mut().write_all(bytes.as_bytes()).await.unwrap();
-    }
-
-    async fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert!(
-            self.0.read_line(&mut line).await.unwrap() > 0,
-            "the connection ended early"
-        );
-        line.trim_end().to_owned()
-    }
-
-    async fn fields(&mut self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        loop {
-            let line = self.line().await;
-            let Some((name, value)) = line.split_once(": ") else {
-                return headers;
-            };
-            headers.append(
-                http::HeaderName::try_from(name).unwrap(),
-                value.parse().unwrap(),
-            );
-        }
-    }
-
-    /// One response with a body, or without (to HEAD).
-    async fn reply(&mut self, with_body: bool) -> Reply {
-        let status = self
-            .line()
-            .await
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        let headers = self.fields().await;
-        let mut body = Vec::new();
-        if let Some(length) = headers.get("content-length").filter(|_| with_body) {
-            body.resize(length.to_str().unwrap().parse().unwrap(), 0);
-            self.0.read_exact(&mut body).await.unwrap();
-        }
-        Reply {
-            status,
-            headers,
-            body,
-        }
-    }
-
-    async fn get(&mut self, path: &str) -> Reply {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: t\r\n\r\n"))
-            .await;
-        self.reply(true).await
-    }
-
-    async fn ended(&mut self) -> bool {
-        matches!(self.0.read_u8().await, Err(error) if error.kind() == ErrorKind::UnexpectedEof)
     }
 }
 

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::pools::{self, Pool};
 use crate::support::deadline::{Stopwatch, pause};
-use crate::support::engine::containers::{Call, Containers, Fault, composed};
+use crate::support::engine::call::{Call, Fault};
+use crate::support::engine::container::composed;
+use crate::support::engine::containers::Containers;
 use crate::support::{Evenkeel, Prometheus, show};
 
 const SCENARIOS: u64 = 200;

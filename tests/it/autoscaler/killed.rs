@@ -11,7 +11,7 @@ use serde_json::json;
 use super::faults::Dice;
 use super::pools::{self, Pool, address, in_the_end};
 use crate::support::deadline::{pause, within};
-use crate::support::engine::containers::{Call, Fault};
+use crate::support::engine::call::{Call, Fault};
 use crate::support::ports::Port;
 use crate::support::{Backend, Client, Evenkeel, Load, Prometheus, Reply};
 

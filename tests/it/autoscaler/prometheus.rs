@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::pools::{self, Pool, in_the_end};
-use crate::support::engine::containers::Call;
+use crate::support::engine::call::Call;
 use crate::support::prometheus::now;
 use crate::support::{Evenkeel, Prometheus, Said};
 

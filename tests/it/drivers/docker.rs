@@ -5,7 +5,9 @@ use evenkeel::control::autoscale::driver::{Driver, DriverError, InstanceState};
 use serde_json::{Value, json};
 
 use super::{driver, endpoint, overdue};
-use crate::support::engine::containers::{Call, Containers, Fault, IMAGE, address, composed};
+use crate::support::engine::call::{Call, Fault};
+use crate::support::engine::container::{IMAGE, address, composed};
+use crate::support::engine::containers::Containers;
 use crate::support::{Engine, Folder};
 
 fn of(engine: &Engine) -> Box<dyn Driver> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{endpoint, overdue, sizer};
 use crate::support::Engine;
-use crate::support::engine::containers::{Call, Fault};
+use crate::support::engine::call::{Call, Fault};
 
 fn service(mode: &Value) -> Value {
     json!({

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::deadline::wait_until;
-use super::evenkeel::Process;
 use super::ports::{Port, is_listening};
+use super::process::Process;
 
 /// A demo backend on a port that stays its own while it is dead.
 pub(crate) struct Demo {

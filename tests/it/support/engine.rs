@@ -1,5 +1,6 @@
 //! What speaks the part of the Docker Engine's API that Evenkeel uses, in the documented form, with
-//! a version in the path or without. `containers` below is what it knows and does.
+//! a version in the path or without. `containers` below is what it knows and does, `call` what it is asked, `container`
+//! how it writes one of them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,8 +13,11 @@ use serde_json::{Value, json};
 use super::deadline::{pause, wait_until};
 use super::message::{Reader, Unframed};
 use super::ports::Port;
-use containers::{Asked, Call, Containers, Outcome};
+use call::{Asked, Call, Outcome};
+use containers::Containers;
 
+pub(crate) mod call;
+pub(crate) mod container;
 pub(crate) mod containers;
 
 /// An Engine whose containers the test makes up.
@@ -258,7 +262,7 @@ impl Shared {
         let method = line.next().unwrap_or_default();
         let path = line.next().unwrap_or_default();
         let asked = Asked {
-            call: containers::call(&method, &path),
+            call: call::call(&method, &path),
             body: serde_json::from_slice(&message.body).unwrap_or_default(),
             method,
             path,
