@@ -9,7 +9,7 @@ use h2::{RecvStream, SendStream, client, server};
 use http::{HeaderMap, Method, Request, Response, Version};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Backend, Reply, Setup};
+use crate::support::{Backend, Evenkeel, Reply, Setup};
 
 type Sender = client::SendRequest<Bytes>;
 
@@ -68,6 +68,14 @@ async fn grpc_backend() -> SocketAddr {
         }
     });
     address
+}
+
+/// An Evenkeel before a [`grpc_backend`].
+async fn before_grpc() -> Evenkeel {
+    Setup::new(&[])
+        .backend(grpc_backend().await, "")
+        .upstream("protocol: http2")
+        .start()
 }
 
 async fn serve(stream: TcpStream) {
@@ -151,11 +159,7 @@ async fn streams_of_one_connection_are_served_side_by_side() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unary_call_passes_with_its_trailers() {
-    let backend = grpc_backend().await;
-    let evenkeel = Setup::new(&[])
-        .backend(backend, "")
-        .upstream("protocol: http2")
-        .start();
+    let evenkeel = before_grpc().await;
     let mut sender = connect(evenkeel.web()).await.ready().await.expect("ready");
     let (response, mut stream) = sender
         .send_request(request(Method::POST, "/pkg.Service/Call"), false)
@@ -179,11 +183,7 @@ async fn a_unary_call_passes_with_its_trailers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bidirectional_stream_flows_both_ways_at_once() {
-    let backend = grpc_backend().await;
-    let evenkeel = Setup::new(&[])
-        .backend(backend, "")
-        .upstream("protocol: http2")
-        .start();
+    let evenkeel = before_grpc().await;
     let mut sender = connect(evenkeel.web()).await.ready().await.expect("ready");
     let (response, mut stream) = sender
         .send_request(request(Method::POST, "/pkg.Service/Stream"), false)
@@ -209,11 +209,7 @@ async fn a_bidirectional_stream_flows_both_ways_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_calls_share_the_http2_backend() {
-    let backend = grpc_backend().await;
-    let evenkeel = Setup::new(&[])
-        .backend(backend, "")
-        .upstream("protocol: http2")
-        .start();
+    let evenkeel = before_grpc().await;
     let sender = connect(evenkeel.web()).await;
     let calls: Vec<_> = (0..20)
         .map(|number| {
@@ -238,11 +234,7 @@ async fn concurrent_calls_share_the_http2_backend() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http1_clients_are_served_by_an_http2_backend() {
-    let backend = grpc_backend().await;
-    let evenkeel = Setup::new(&[])
-        .backend(backend, "")
-        .upstream("protocol: http2")
-        .start();
+    let evenkeel = before_grpc().await;
     let response =
         tokio::task::spawn_blocking(move || evenkeel.connect().request("POST", "/", &[], b"hello"));
     let response = response.await.expect("the client ends");

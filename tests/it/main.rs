@@ -20,6 +20,7 @@ mod http2;
 mod lifecycle;
 mod limits;
 mod observation;
+mod queue;
 mod registry;
 mod reload;
 mod retries;
