@@ -1,6 +1,6 @@
 //! What speaks the part of the Docker Engine's API that Evenkeel uses, in the documented form, with
-//! a version in the path or without. `containers` below is what it knows and does, `call` what it is asked, `container`
-//! how it writes one of them.
+//! a version in the path or without. `containers` below is what it knows and does, `call` what it
+//! is asked, and `container` how it writes one of them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
