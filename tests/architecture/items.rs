@@ -5,7 +5,32 @@ use std::ops::RangeInclusive;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 
-use crate::source::{Function, Import, is_cfg_test};
+/// One name of a `use` item.
+#[derive(Clone, Debug)]
+pub(crate) struct Import {
+    /// The path as written; the last segment is `*` for a glob.
+    pub(crate) path: Vec<String>,
+    /// The name it has in this file.
+    pub(crate) name: String,
+    /// Whether it is offered to other modules: `pub use`, `pub(crate) use`.
+    pub(crate) reexport: bool,
+    pub(crate) line: usize,
+    /// Inline modules around it, inside the file.
+    pub(crate) inside: Vec<String>,
+}
+
+/// A function with a body.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    /// The trait it implements a method of.
+    pub(crate) of_trait: Option<String>,
+    pub(crate) line: usize,
+    /// Lines from the signature to the closing brace.
+    pub(crate) lines: usize,
+    /// Lines between the braces.
+    pub(crate) body_lines: usize,
+}
 
 /// Whether a type names an `ArcSwap`, inside another type too.
 fn names_arc_swap(ty: &syn::Type) -> bool {
@@ -127,6 +152,17 @@ impl<'ast> Visit<'ast> for Items {
         }
         syn::visit::visit_trait_item_fn(self, item);
     }
+}
+
+/// Whether an item is compiled for tests only.
+pub(crate) fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("test")
+            || (attribute.path().is_ident("cfg")
+                && attribute
+                    .parse_args::<syn::Path>()
+                    .is_ok_and(|path| path.is_ident("test")))
+    })
 }
 
 fn item_attributes(item: &syn::Item) -> &[syn::Attribute] {

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::visit::Visit;
 
-use crate::items::Items;
+use crate::items::{Function, Import, Items, is_cfg_test};
 
 /// Every file reached from the roots, and those that are not.
 #[derive(Default)]
@@ -55,38 +55,11 @@ pub(crate) struct Token {
     pub(crate) line: usize,
 }
 
-/// One name of a `use` item.
-#[derive(Clone, Debug)]
-pub(crate) struct Import {
-    /// The path as written; the last segment is `*` for a glob.
-    pub(crate) path: Vec<String>,
-    /// The name it has in this file.
-    pub(crate) name: String,
-    /// Whether it is offered to other modules: `pub use`, `pub(crate) use`.
-    pub(crate) reexport: bool,
-    pub(crate) line: usize,
-    /// Inline modules around it, inside the file.
-    pub(crate) inside: Vec<String>,
-}
-
 /// A path as written, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Mention {
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
-}
-
-/// A function with a body.
-#[derive(Clone, Debug)]
-pub(crate) struct Function {
-    pub(crate) name: String,
-    /// The trait it implements a method of.
-    pub(crate) of_trait: Option<String>,
-    pub(crate) line: usize,
-    /// Lines from the signature to the closing brace.
-    pub(crate) lines: usize,
-    /// Lines between the braces.
-    pub(crate) body_lines: usize,
 }
 
 impl Sources {
@@ -330,17 +303,6 @@ fn flatten(stream: TokenStream, into: &mut Vec<Token>) {
             }
         }
     }
-}
-
-/// Whether an item is compiled for tests only.
-pub(crate) fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("test")
-            || (attribute.path().is_ident("cfg")
-                && attribute
-                    .parse_args::<syn::Path>()
-                    .is_ok_and(|path| path.is_ident("test")))
-    })
 }
 
 fn child_names(tokens: &[Token]) -> BTreeSet<String> {
